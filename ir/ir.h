@@ -1,0 +1,398 @@
+/* ir.h — the network itself: SSA over tensors in structured regions.
+ *
+ * A Module holds networks and the pool of constants. A Network is a tree of Blocks; a Block is a list of Ops ended by
+ * one terminator; ops with regions own Blocks. Acyclic by construction; dominance is lexical scope: an op may use what
+ * was defined before it in its own block or in a block around it. The manual, op by op, is ir/README.md.
+ *
+ * Everything lives on the module's arena. Functions are grouped by the file that owns them.
+ */
+#ifndef CNET_IR_H
+#define CNET_IR_H
+
+#include "../support/support.h"
+
+enum { IR_MAX_RANK = 6, IR_MAX_INT_BITS = 65536, IR_FORMAT_VERSION = 1, IR_MAX_CHAINS = 16 };
+
+/* ---- types (type.c) ------------------------------------------------------------------------------------------ */
+
+typedef enum ElemKind {
+    ELEM_NONE,
+    ELEM_INT,    /* iN, two's complement, wrapping; i1 is the truth value */
+    ELEM_F32,
+    ELEM_F64,
+    ELEM_SET,    /* a subset of 0 … n-1; scalar only */
+    ELEM_IDX     /* an index 0 <= i < n; arithmetic on it is free, so it takes part in none that counts */
+} ElemKind;
+
+/* An element type and static dims; rank 0 is a scalar. Plain values: compare with type_equal. */
+typedef struct Type {
+    ElemKind elem;
+    uint32_t n;                   /* ELEM_INT: bits; ELEM_SET, ELEM_IDX: the n */
+    uint32_t rank;
+    uint32_t dim[IR_MAX_RANK];    /* 0 is a legal extent */
+} Type;
+
+Type type_scalar(ElemKind elem, uint32_t n);
+Type type_f32(void);
+Type type_f64(void);
+Type type_int(uint32_t bits);
+Type type_idx(uint32_t n);
+Type type_set(uint32_t n);
+/* `elem` of t with other dims. */
+Type type_with_dims(Type t, uint32_t rank, const uint32_t *dim);
+Type type_vector(Type elem, uint32_t n);
+Type type_matrix(Type elem, uint32_t rows, uint32_t cols);
+Type type_element(Type t);                        /* the scalar type of its elements */
+bool type_equal(Type a, Type b);
+bool type_same_element(Type a, Type b);
+bool type_is_float(Type t);
+bool type_is_int(Type t);
+bool type_is_scalar(Type t);
+uint64_t type_count(Type t);                      /* number of elements (verified to fit size_t when a type is made) */
+/* Bytes of one element in memory: f32 4, f64 8; iN the least of 1, 2, 4, 8, 16, then multiples of 8, that holds N
+ * bits (value sign-extended, i1 as 0 or 1); idx 4. Sets have no memory form outside a network. */
+uint32_t type_element_bytes(Type t);
+/* "f32[50,5]", "idx[8][2]", "set[50]", "i64". */
+char *type_print(Arena *arena, Type t);
+/* Checks extents and rank; false when the total bytes overflow. */
+bool type_valid(Type t);
+
+/* ---- constants (const.c) -------------------------------------------------------------------------------------- */
+
+typedef uint32_t ConstId;          /* 0 = none */
+typedef uint32_t Value;            /* 0 = none */
+typedef uint32_t Site;             /* 0 = none; stable ids of conditional places, for profiles */
+
+typedef enum ConstKind { CONST_TENSOR, CONST_STACK, CONST_TREE } ConstKind;
+
+/* A decision tree (conditional memorizers, input-domain splits). Node i tests key[coordinate] > threshold: right,
+ * else left. A child >= 0 is a node, < 0 is leaf ~child. Node 0 is the root; with no node there is one leaf. Children
+ * come after their parent, so the tree is acyclic by construction and depth is a linear scan. */
+typedef struct TreeNode { uint32_t coordinate; int32_t child[2]; } TreeNode;
+typedef struct TreeLeaf { uint32_t class_, slot; } TreeLeaf;
+typedef struct Tree {
+    Type key;                      /* the integer type of a key */
+    uint32_t n_keys;               /* coordinates */
+    uint32_t n_nodes, n_leaves, n_classes, n_slots;
+    const uint8_t *threshold;      /* n_nodes elements of the key type */
+    const TreeNode *node;
+    const TreeLeaf *leaf;
+} Tree;
+
+typedef struct Const {
+    const char *name;              /* printed as @name; unique in the module */
+    ConstKind kind;
+    Type type;                     /* a stack's first dim counts its elements; a tree's is its key type */
+    const uint8_t *data;           /* little-endian elements at type_element_bytes apart x stride; any alignment */
+    int64_t stride[IR_MAX_RANK];   /* in elements: a transposed view shares its original's bytes */
+    const Tree *tree;              /* CONST_TREE */
+    Hash128 hash;                  /* of type and row-major contents; computed on demand: const_hash */
+    bool hashed;
+    Span span;
+} Const;
+
+typedef struct Module Module;
+typedef struct Network Network;
+typedef struct Block Block;
+typedef struct Op Op;
+
+/* Adds a tensor of row-major elements; the bytes are borrowed and must live as long as the module. `name` is made
+ * unique (and a valid identifier) by the pool. Does not deduplicate: const_dedup does. */
+ConstId const_add(Module *m, const char *name, Type type, const void *data, Span span);
+/* The same bytes read in another order: dims and strides permuted. Free. */
+ConstId const_transposed(Module *m, ConstId id, const uint32_t *perm);
+ConstId const_reshaped(Module *m, ConstId id, uint32_t rank, const uint32_t *dim);  /* copies when it must */
+ConstId const_stack(Module *m, ConstId tensor);                                      /* a tensor read as a stack */
+ConstId const_tree(Module *m, const char *name, const Tree *tree, Span span);
+/* Scalars and small vectors made by the compiler. */
+ConstId const_splat_f64(Module *m, const char *name, Type type, double value);
+Const *const_get(const Module *m, ConstId id);
+bool const_is_row_major(const Const *c);
+/* Writes the elements row-major at `out` (type_count x type_element_bytes). Blocked: fast for transposed views. */
+void const_copy(const Const *c, void *out);
+/* Address of element `i` (row-major number). */
+const uint8_t *const_element(const Const *c, uint64_t i);
+double const_f64(const Const *c, uint64_t i);       /* floats and integers up to 53 bits exactly */
+bool const_all_finite(const Const *c);
+uint64_t const_nonzeros(const Const *c);
+uint64_t const_bytes(const Const *c);               /* of the row-major form */
+Hash128 const_hash(Const *c);
+/* Makes equal constants one, in all networks. */
+void const_dedup(Module *m);
+
+/* ---- ops (ops.def, op.c) ----------------------------------------------------------------------------------------- */
+
+typedef enum OpKind {
+#define OP(name, ...) OP_##name,
+#include "ops.def"
+#undef OP
+    OP__COUNT
+} OpKind;
+
+typedef enum Pred { PRED_eq, PRED_ne, PRED_lt, PRED_le, PRED_gt, PRED_ge } Pred;             /* cmp, pred:cmp */
+/* Activity (pred:active): notle0 = !(x <= 0), a ReLU that passes (NaN too); nonzero = !(x == 0); gt0 = x > 0, a gate. */
+typedef enum Activity { ACTIVITY_notle0, ACTIVITY_nonzero, ACTIVITY_gt0 } Activity;
+typedef enum ReduceKind { REDUCE_add, REDUCE_mul, REDUCE_min, REDUCE_max } ReduceKind;       /* kind:reduce */
+/* A hint to the back end, printed as !lower(mask); without meaning for values and counts. */
+typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_branch } Lower;
+
+/* Kinds of attribute, the word after the colon in ops.def. */
+typedef enum AttrKind {
+    ATTR_INT, ATTR_INTS,
+    ATTR_CHAINS,      /* order = seq (0 or 1) or chains(c): see ir_chains */
+    ATTR_CMP, ATTR_ACTIVE, ATTR_REDUCE, ATTR_NETWORK /* index into Module.networks */
+} AttrKind;
+
+typedef struct Attr { int64_t i; uint32_t n; const int64_t *list; } Attr;
+
+/* A row of ops.def, its syntax parsed once (op_info). Slots: fixed operands first (some optional), variadic last. */
+enum { OP_MAX_SLOTS = 5, OP_MAX_CONSTS = 2, OP_MAX_ATTRS = 4, OP_MAX_REGIONS = 2 };
+typedef enum ItemKind { ITEM_OPERAND, ITEM_KEYED, ITEM_VARIADIC, ITEM_CONST, ITEM_ATTR, ITEM_REGION, ITEM_REGIONS } ItemKind;
+typedef struct Item {             /* in printing order */
+    ItemKind kind;
+    uint8_t slot;                 /* which operand, constant, attribute or region */
+    int8_t index_slot;            /* ITEM_CONST: the operand slot of its index, -1 if it takes none */
+    bool optional;
+    AttrKind attr;
+    char key[12];                 /* of keyed operands and attributes; name otherwise */
+} Item;
+typedef struct OpInfo {
+    const char *name, *syntax, *meaning;
+    uint8_t n_items, n_fixed, n_consts, n_attrs, n_regions;   /* n_fixed: operand slots before the variadic ones */
+    bool variadic, many_regions, terminator, has_site;
+    Item item[OP_MAX_SLOTS + OP_MAX_CONSTS + OP_MAX_ATTRS + OP_MAX_REGIONS];
+} OpInfo;
+/* The row of an op. The table is built at first use in a module (module_new) and lives in it: no globals. */
+const OpInfo *op_info(const Module *m, OpKind kind);
+OpKind op_named(const Module *m, const char *name, size_t len);   /* OP__COUNT: none */
+
+/* Operand slots by name, in the order of ops.def (op.c asserts them). */
+enum { AFFINE_x, AFFINE_i, AFFINE_j, AFFINE_cols, AFFINE_rows };
+enum { AFFINE_W, AFFINE_b };                     /* constant slots */
+enum { AFFINE_order };                           /* attribute slots */
+
+struct Op {
+    OpKind kind;
+    Lower lower;
+    Site site;
+    Span span;
+    Block *parent;
+    Op *prev, *next;
+    uint32_t n_operands, n_results, n_regions;
+    Value *operand;                              /* read through op_operand */
+    Value *result;
+    Block **region;
+    ConstId cst[OP_MAX_CONSTS];
+    Attr attr[OP_MAX_ATTRS];
+};
+
+struct Block {
+    Op *owner;                                   /* NULL: the network's body */
+    Network *network;
+    Op *first, *last;
+    uint32_t n_args;
+    Value *arg;                                  /* defined by the owner: loop index, accumulators */
+};
+
+typedef struct ValueInfo {
+    Type type;
+    Op *op;                                      /* the op that defines it; NULL: argument of `block` */
+    Block *block;                                /* where it is defined */
+    uint32_t index;                              /* which result or argument */
+    const char *name;                            /* from the source, without %; NULL: numbered when printed */
+    Value forward;                               /* replaced by (value_replace), 0 if not */
+    Span span;
+} ValueInfo;
+
+typedef enum Numerics { NUMERICS_exact, NUMERICS_real } Numerics;
+typedef enum Contract { CONTRACT_off, CONTRACT_fma } Contract;
+typedef enum Outside { OUTSIDE_dense, OUTSIDE_status, OUTSIDE_clamp, OUTSIDE_promise } Outside;
+
+typedef struct NetOptions {
+    Numerics numerics;
+    Contract contract;
+    Outside outside;
+} NetOptions;
+
+/* An input or output as users see it. */
+typedef struct Port {
+    const char *name;
+    Type type;
+    ConstId box;                                 /* inputs: [2, n] of the input's element type, lo then hi; 0 = none */
+    Span span;
+} Port;
+
+struct Network {
+    Module *module;
+    const char *name;                            /* printed as @name */
+    Span span;
+    NetOptions options;
+    uint32_t n_inputs, n_outputs;
+    Port *input, *output;
+    Block *body;                                 /* its args are the inputs */
+    Vec(ValueInfo) values;                       /* [0] is unused */
+    Site last_site;
+    double certified_error;                      /* real numerics: proven bound on |compiled - source|; 0 when exact */
+};
+
+struct Module {
+    Arena *arena;
+    Diags *diags;
+    const OpInfo *ops;
+    Vec(Network *) networks;                     /* callees before callers */
+    Vec(Const *) consts;                         /* [0] is NULL */
+    const char *source_name;                     /* as given by the user */
+    Hash128 source_hash;                         /* of the input file(s) */
+};
+
+Module *module_new(Arena *arena, Diags *diags);
+Network *module_find(const Module *m, const char *name);
+/* A network nobody calls: what a file offers to the world. */
+bool network_is_entry(const Network *net);
+
+/* ---- building (build.c): types are inferred; a mistake is a compiler bug (ICE), front ends check users' first ----- */
+
+Network *network_new(Module *m, const char *name, Span span);       /* added to the module by network_done */
+Value network_add_input(Network *net, const char *name, Type type, ConstId box, Span span);
+void network_add_output(Network *net, const char *name, Type type, Span span);
+void network_done(Network *net);
+
+typedef struct Builder {
+    Network *net;
+    Block *block;
+    Op *before;                                  /* insertion point: before this op, NULL = at the end of the block */
+    Span span;
+} Builder;
+Builder builder_at_end(Block *block);
+Builder builder_before(Op *op);
+
+/* The general form: slots as ops.def has them. `n_operands` counts fixed slots plus variadic ones; result types are
+ * inferred except for RESHAPE, CAST, SLICE, SPLAT, REGION ops, which take `hint` (one per result). Returns the op. */
+typedef struct OpInit {
+    OpKind kind;
+    uint32_t n_operands, n_regions, n_hints;
+    const Value *operand;
+    Block *const *region;
+    const Type *hint;
+    ConstId cst[OP_MAX_CONSTS];
+    Attr attr[OP_MAX_ATTRS];
+} OpInit;
+Op *build_op(Builder *b, const OpInit *init);
+
+Value build_const(Builder *b, ConstId c);
+Value build_unary(Builder *b, OpKind kind, Value a);
+Value build_binary(Builder *b, OpKind kind, Value x, Value y);
+Value build_cmp(Builder *b, Pred pred, Value x, Value y);
+Value build_select(Builder *b, Value c, Value x, Value y);
+Value build_cast(Builder *b, Value a, Type element);
+Value build_affine(Builder *b, Value x, ConstId W, ConstId bias, uint32_t chains);
+Value build_matmul(Builder *b, Value x, Value y, uint32_t chains);
+Value build_dot(Builder *b, Value x, Value y, uint32_t chains);
+Value build_reduce(Builder *b, ReduceKind kind, Value a, uint32_t chains);
+Value build_reshape(Builder *b, Value a, uint32_t rank, const uint32_t *dim);
+Value build_transpose(Builder *b, Value a, const uint32_t *perm);
+Value build_concat(Builder *b, uint32_t n, const Value *a, uint32_t axis);
+Value build_slice(Builder *b, Value a, const uint32_t *from, const uint32_t *size);
+Value build_splat(Builder *b, Value scalar, Type type);
+Value build_within(Builder *b, Value x, ConstId box);
+Value build_call(Builder *b, Network *callee, uint32_t n, const Value *args, Value *results);
+void build_return(Builder *b, uint32_t n, const Value *v, Value status);
+Value build_softmax(Builder *b, Value x);       /* max, sub, exp, sum, div */
+Block *block_new(Network *net, uint32_t n_args, const Type *arg_types);
+/* Names a value after the source, if it has no name yet. */
+void value_name(Network *net, Value v, const char *name);
+
+/* The order of summation that every import fixes, target-independent, from the shape alone (Numerics, ir/README.md). */
+uint32_t ir_chains(uint64_t rows, uint64_t columns);
+
+/* Result types an op would get; false with a message (for the verifier and the reader) when operands do not fit. */
+bool op_infer(const Module *m, const Network *net, const OpInit *init, Type *results, uint32_t *n_results, Text *why);
+
+/* ---- changing (edit.c) ----------------------------------------------------------------------------------------- */
+
+Value op_operand(const Op *op, uint32_t slot);            /* follows value_replace */
+const ValueInfo *value_info(const Network *net, Value v);
+Type value_type(const Network *net, Value v);
+Op *value_op(const Network *net, Value v);                /* NULL for arguments */
+/* From now on, whoever uses `old` uses `new`. O(1); network_settle makes it plain. */
+void value_replace(Network *net, Value old, Value with);
+void network_settle(Network *net);
+void op_remove(Op *op);                                   /* unlinks; its results must have no users left */
+void op_move_before(Op *op, Op *where);
+/* Number of uses of every value, indexed by Value (n = net->values.len). */
+uint32_t *network_count_uses(Arena *arena, const Network *net);
+/* A deep copy under another name (for specialisation and before/after tests). */
+Network *network_clone(Network *net, const char *name);
+/* Copies the body of `callee` at the builder's place with args in place of inputs; false if it has early returns that
+ * cannot be spliced (the callee must end in its only return). */
+bool network_inline(Builder *b, const Network *callee, const Value *args, Value *results);
+
+/* All ops, outer before inner, in order. Safe when the visited op is removed. */
+typedef struct OpWalk { Op *next; } OpWalk;
+Op *walk_first(OpWalk *walk, const Network *net);
+Op *walk_next(OpWalk *walk);
+#define FOR_EACH_OP(walk, op, net) \
+    for (Op *op = walk_first(&(walk), (net)); op; op = walk_next(&(walk)))
+
+/* ---- verify.c --------------------------------------------------------------------------------------------------- */
+
+/* Checks every rule of the manual; the first violation is described in `why` (value, op, expectation). */
+bool ir_verify(const Module *m, Text *why);
+
+/* ---- print.c, read.c: print(read(print(m))) == print(m) ------------------------------------------------------------ */
+
+typedef struct PrintOptions {
+    const char *data_name;        /* name of the side file to mention; NULL: large constants print hash and shape only */
+    FILE *data;                   /* where the side file's bytes go; NULL: nowhere */
+    bool inline_all;              /* every constant in the text */
+    bool sites;                   /* print !site(n); on by default in dumps */
+} PrintOptions;
+void ir_print(const Module *m, FILE *out, const PrintOptions *options);
+void ir_print_network(const Network *net, FILE *out);
+/* Reads the text form; the side file is looked for beside `path`. Reports and returns NULL on any error. */
+Module *ir_read(Arena *arena, Diags *diags, const char *path);
+Module *ir_read_text(Arena *arena, Diags *diags, const char *name, const char *text, size_t len);
+
+/* ---- cost.c: the static side of counting ------------------------------------------------------------------------- */
+
+typedef struct Counts { uint64_t add, mul, cmp, other; } Counts;
+uint64_t counts_total(Counts c);
+Counts counts_add(Counts a, Counts b);                    /* saturating */
+Counts counts_scale(Counts a, uint64_t times);
+
+/* Coefficients of one op: counts for one unit of its event. */
+typedef enum CostEvent { EVENT_ONCE, EVENT_CELLS, EVENT_DEPTH, EVENT_TAKEN, EVENT_TRIPS } CostEvent;
+CostEvent op_event(OpKind kind);
+Counts op_cost(const Network *net, const Op *op);
+/* [min, max] of the event's size, from types and trees alone. */
+void op_event_range(const Network *net, const Op *op, uint64_t *min, uint64_t *max);
+
+typedef struct CostRange { Counts min, max; } CostRange;  /* componentwise bounds */
+/* Over all inputs: what one evaluation can execute. `max` bounds every run; total_max bounds the sum on one path. */
+typedef struct NetworkCost { CostRange range; uint64_t total_min, total_max; } NetworkCost;
+NetworkCost network_cost(const Network *net);
+/* The share of it that guards the box (`within`, and clamping ops the guard inserted). */
+Counts network_guard_cost(const Network *net);
+/* Dense cost with exactly-zero weights left out. */
+Counts network_nonzero_cost(const Network *net);
+/* Bytes of the constants that are reachable from a network, each once. */
+uint64_t network_const_bytes(const Network *net);
+
+/* Events as recorded by runs: how often each op ran and the sum of its event sizes; indexed like the walk of ops. */
+typedef struct Events { uint64_t *runs, *sum; size_t n; } Events;
+Events events_new(Arena *arena, const Network *net);
+/* The static formula at recorded events: must equal the counters of the same runs. */
+Counts network_cost_at(const Network *net, const Events *events);
+
+/* ---- interp.c: the reference; defines every value ---------------------------------------------------------------- */
+
+typedef struct Interp Interp;
+/* Prepares a network for repeated evaluation (workspace on its own child of `arena`). */
+Interp *interp_new(Arena *arena, const Network *net);
+/* Evaluates once: buffers hold row-major elements in the memory form of their types. Returns the status (0, 1 or
+ * negative). Adds to `arithmetic` what its counting primitives executed, to `tallies` what tally ops said, to `events`
+ * what happened (each may be NULL). */
+int interp_run(Interp *in, const void *const *inputs, void *const *outputs, Counts *arithmetic, Counts *tallies,
+               Events *events);
+
+#endif
