@@ -154,7 +154,7 @@ typedef struct Item {             /* in printing order */
     int8_t index_slot;            /* ITEM_CONST: the operand slot of its index, -1 if it takes none */
     bool optional;
     AttrKind attr;
-    char key[12];                 /* of keyed operands and attributes; name otherwise */
+    char key[12];                 /* of keyed operands and attributes; a region's leading word ("else"); a name otherwise */
 } Item;
 typedef struct OpInfo {
     const char *name, *syntax, *meaning;
@@ -164,6 +164,7 @@ typedef struct OpInfo {
 } OpInfo;
 /* The row of an op. The table is built at first use in a module (module_new) and lives in it: no globals. */
 const OpInfo *op_info(const Module *m, OpKind kind);
+const OpInfo *op_table(Arena *arena);             /* OP__COUNT rows; for module_new */
 OpKind op_named(const Module *m, const char *name, size_t len);   /* OP__COUNT: none */
 
 /* Operand slots by name, in the order of ops.def (op.c asserts them). */
@@ -241,6 +242,7 @@ struct Module {
     const OpInfo *ops;
     Vec(Network *) networks;                     /* callees before callers */
     Vec(Const *) consts;                         /* [0] is NULL */
+    struct NameTable { const char **at; size_t len, cap; } names;   /* of constants, open-addressed */
     const char *source_name;                     /* as given by the user */
     Hash128 source_hash;                         /* of the input file(s) */
 };
