@@ -29,11 +29,11 @@
 
 typedef struct Arena Arena;
 
-/* A new, empty arena; NULL when memory has run out. `parent` may be NULL; a child is freed with its parent (or
- * earlier, by arena_free) and inherits its guard. */
+/* A new, empty arena; NULL when memory has run out (also under a guard: the caller holds `parent` and decides).
+ * `parent` may be NULL; a child is freed with its parent (or earlier, by arena_free) and inherits its guard. */
 Arena *arena_new(Arena *parent);
 
-/* Runs the deferred clean-ups, last first, then frees everything. NULL is fine. */
+/* Runs the deferred clean-ups and frees the children, last first, then frees the memory. NULL is fine. */
 void arena_free(Arena *arena);
 
 /* `size` zeroed bytes aligned to 16 (never NULL, size 0 included). Out of memory: unwinds, see ARENA_GUARD. */
@@ -42,21 +42,27 @@ void *arena_alloc(Arena *arena, size_t size);
 /* `count` zeroed elements of `size` bytes; a product that overflows counts as out of memory. */
 void *arena_array(Arena *arena, size_t count, size_t size);
 
-/* Large payloads (weights): zeroed, aligned to `align` (a power of two ≤ 4096), returned to the system on arena_free. */
+/* Large payloads (weights): zeroed, aligned to `align` (a power of two ≤ 4096), returned to the system on
+ * arena_free, after the last clean-up. */
 void *arena_big(Arena *arena, size_t size, size_t align);
 
-/* Calls release(object) when the arena is freed. */
+/* Calls release(object) when the arena is freed; at once, before it unwinds, when there is no memory to note that. */
 void arena_defer(Arena *arena, void (*release)(void *object), void *object);
 
 /* if (ARENA_GUARD(arena)) { … memory ran out somewhere below; clean up and report … }
- * Arms the arena (and its children made later); like setjmp, it returns a second time on failure. */
+ * Arms the arena; like setjmp, it returns a second time on failure, and is disarmed then. A descendant that has no
+ * guard of its own unwinds to the nearest armed ancestor, so an operation inside an operation guards a child arena.
+ * The guard must not outlive the function that set it: when the arena does, call arena_unguard before returning.
+ * As always with setjmp: locals changed after the guard and read after a failure must be volatile. */
 #define ARENA_GUARD(arena) (setjmp(*arena_guard(arena)) != 0)
 jmp_buf *arena_guard(Arena *arena);
+void arena_unguard(Arena *arena);
 
 /* Unwinds to the guard as if memory had run out; aborts with a message when no guard is armed. */
 NORETURN void arena_exhausted(Arena *arena);
 
-/* Tests: let the n-th allocation from now fail (0 = never); per arena tree. */
+/* Tests: let the n-th allocation from now fail (0 = never), once; per arena tree. Counted are arena_alloc and what
+ * is built on it, arena_big, arena_defer, and arena_new of a child. */
 void arena_fail_after(Arena *arena, size_t n);
 
 #define NEW(arena, T)          ((T *)arena_alloc((arena), sizeof(T)))
@@ -73,19 +79,20 @@ void *vec_grow_(Arena *arena, void *at, size_t len, size_t *cap, size_t size);
 /* ---- text.c: strings on an arena --------------------------------------------------------------------------- */
 
 char *str_dup(Arena *arena, const char *s);
-char *str_ndup(Arena *arena, const char *s, size_t n);
+char *str_ndup(Arena *arena, const char *s, size_t n); /* at most n bytes, and up to a NUL */
 char *str_printf(Arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
 char *str_vprintf(Arena *arena, const char *format, va_list args);
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 
-/* The candidate nearest to `name` in edit distance, or NULL when none is near enough to suggest. */
+/* The candidate nearest to `name` in edit distance (ASCII case aside; the first of equals), or NULL when none is near
+ * enough to suggest: within about a third of its length. */
 const char *str_nearest(const char *name, const char *const *candidates, size_t n);
 
 /* Offset of the first byte that is not well-formed UTF-8 (overlong forms and surrogates included), or `len`. */
 size_t utf8_check(const char *text, size_t len);
 
-/* A growing text. Always NUL-terminated. */
+/* A growing text. Always NUL-terminated; what is added must not be part of the text itself. */
 typedef struct Text { Arena *arena; char *at; size_t len, cap; } Text;
 Text text_new(Arena *arena);
 void text_add(Text *text, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -110,20 +117,25 @@ Span diag_whole(uint32_t source);
 
 /* Reports. Wording: what is wrong, both numbers, a way out; no capital, no full stop; names in `backquotes`.
  * Warnings carry the flag that controls them ("shadow" prints as [-Wshadow]); remarks the pass they come from.
- * A note belongs to the report before it. After 20 errors the rest are counted, not kept. */
+ * A note belongs to the report before it, and vanishes with it when that is disabled or repeated. After 20 errors the
+ * rest are counted, not kept. Control characters and malformed UTF-8 in a message are shown as \xNN. */
 void diag_error(Diags *diags, Span span, const char *format, ...) PRINTF_LIKE(3, 4);
 void diag_warning(Diags *diags, Span span, const char *flag, const char *format, ...) PRINTF_LIKE(4, 5);
 void diag_remark(Diags *diags, Span span, const char *pass, const char *format, ...) PRINTF_LIKE(4, 5);
 void diag_note(Diags *diags, Span span, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/* How many there have been, flushed or not; repetitions are not counted. */
 size_t diag_errors(const Diags *diags);
 size_t diag_warnings(const Diags *diags);
-/* -Werror: warnings become errors; disable: a flag's warnings are dropped ("all" = every one). */
+/* -Werror: warnings become errors; disable: a flag's warnings are dropped ("all" = every one). For reports to come. */
 void diag_warnings_are_errors(Diags *diags);
 void diag_disable(Diags *diags, const char *flag);
 
 typedef enum DiagStyle { DIAG_PLAIN, DIAG_COLOR, DIAG_JSON } DiagStyle;
-/* Prints what has been collected, in order of (source, offset), each once, with the line and a caret; forgets it. */
+/* Prints what has been collected, in order of (source, offset), each once, with the line and a caret; forgets it.
+ * Allocates nothing from the arena, so it works after an out-of-memory. DIAG_JSON prints one array on one line, "[]"
+ * when there is nothing: objects with severity, file, line, column, end_column (behind the last character), message,
+ * flag or pass, notes; what does not apply is left out. Columns count characters from 1. */
 void diag_flush(Diags *diags, FILE *out, DiagStyle style);
 
 /* A compiler bug: says so, asks for a report, exits with status 3. */
@@ -138,11 +150,15 @@ typedef struct Bytes { const uint8_t *at; size_t len; } Bytes;
  * memory. On failure reports at `span` (a path that the user wrote) and returns false. */
 bool file_read(Arena *arena, Diags *diags, Span span, const char *path, Bytes *out);
 
-/* Tells the system that this part of a mapping will not be read again soon (peak memory of large models). */
+/* Tells the system that this part of a mapping will not be read again soon (peak memory of large models). A hint:
+ * the bytes stay readable. */
 void file_done_with(const void *at, size_t len);
 
 /* A file that appears under its name only when complete: written beside it under a temporary name, renamed by
- * out_commit, removed with its arena otherwise. "-" is stdout. out_path: the temporary file, for writers that want a name. */
+ * out_commit, removed with its arena otherwise. "-" is stdout. out_path: the temporary file, for writers that want a
+ * name; they leave out_stream alone.
+ * An existing file keeps its permissions, a symbolic link is written through, and what cannot be renamed onto (a
+ * device, a FIFO) is written directly. NULL and false have been reported. */
 typedef struct OutFile OutFile;
 OutFile *out_open(Arena *arena, Diags *diags, const char *path);
 FILE *out_stream(OutFile *file);
