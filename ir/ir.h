@@ -307,7 +307,8 @@ void value_name(Network *net, Value v, const char *name);
 /* The order of summation that every import fixes, target-independent, from the shape alone (Numerics, ir/README.md). */
 uint32_t ir_chains(uint64_t rows, uint64_t columns);
 
-/* Result types an op would get; false with a message (for the verifier and the reader) when operands do not fit. */
+/* Result types an op would get; false with a message (for the verifier and the reader) when operands do not fit.
+ * `results` holds at least max(2, n_hints, the callee's outputs). */
 bool op_infer(const Module *m, const Network *net, const OpInit *init, Type *results, uint32_t *n_results, Text *why);
 
 /* ---- changing (edit.c) ----------------------------------------------------------------------------------------- */

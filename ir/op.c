@@ -61,7 +61,6 @@ static void parse_item(Scan *s, OpInfo *info)
         scan_word(s, item->key);
         if (scan_is(s, '*')) {
             item->kind = ITEM_VARIADIC;
-            item->slot = info->n_fixed;
             info->variadic = true;
             return;
         }
@@ -126,6 +125,9 @@ static void parse_syntax(OpInfo *info)
             break;
         parse_item(&s, info);
     }
+    for (int i = 0; i < info->n_items; i++)
+        if (info->item[i].kind == ITEM_VARIADIC)
+            info->item[i].slot = info->n_fixed;
     if (info->n_fixed > OP_MAX_SLOTS || info->n_consts > OP_MAX_CONSTS || info->n_attrs > OP_MAX_ATTRS)
         ICE("ops.def: `%s` has too many slots", info->name);
 }
