@@ -20,16 +20,18 @@ typedef struct PassContext {
     Arena *arena;                 /* scratch, freed after the pass */
     Diags *diags;                 /* remarks: why something was left alone */
     const char *name;
-    const struct PassOption { const char *key, *value; } *option;   /* name(key=value, …) from --passes */
+    const struct PassOption *option;          /* name(key=value, …) from --passes */
     size_t n_options;
-    size_t *stat;                 /* pass_stat: counters printed by --pass-stats */
-    struct PassStats *stats;
+    struct PassStats *stats;      /* pass_stat: counters printed by --pass-stats; NULL: not wanted */
 } PassContext;
+
+typedef struct PassOption { const char *key, *value; } PassOption;
 
 typedef bool PassRun(Network *net, PassContext *ctx);
 
 typedef struct Pass {
-    const char *name, *summary, *options;
+    const char *name, *summary;
+    const char *options;                      /* "key=a|b; key=a|b", the values that are legal; "" = none */
     PassRun *run;
     unsigned needs, gives, breaks;            /* Property sets */
     bool real_only;                           /* refused (a remark) on networks with exact numerics */
@@ -38,6 +40,9 @@ typedef struct Pass {
 /* passes.def, in order; *n is their number. */
 const Pass *pass_list(size_t *n);
 const Pass *pass_named(const char *name);
+
+/* The pass nearest in spelling, for suggestions; NULL: none is near. */
+const char *pass_nearest(const char *name);
 
 /* Adds `n` to the statistic `what` of the running pass. */
 void pass_stat(PassContext *ctx, const char *what, size_t n);

@@ -1,0 +1,224 @@
+/* pipeline.c — which passes run, and whether their order makes sense.
+ *
+ * In: --passes or a level, and the properties that the module already has. Out: steps for the runner, or diagnostics.
+ * The one idea: the named levels are pipelines in the same notation that users write, so there is one path.
+ */
+#include "pipeline.h"
+
+#include <ctype.h>
+#include <string.h>
+
+/* ---- levels ----
+ *
+ * -O0 is the network as written: only what every evaluator must have. From -O1 on come the passes that keep the bits
+ * (merge-affine runs only on networks that allow `real` numerics). -O1, -O2 and -O3 are equal as long as no pass
+ * trades memory or compile time for operations.
+ *
+ * The order matters in three places: positive-zero comes before anything that could tell −0.0 from +0.0; folding comes
+ * before shapes and identities, which look for constants; guard comes after them, so that what it adds stays as it is.
+ */
+static const char first[] = "positive-zero";
+static const char optimize[] = "fold-constants,simplify-shapes,fold-identities,merge-affine,fold-constants,dedup-constants";
+static const char last[] = "guard,dead-code";
+
+char *pipeline_text(Arena *arena, const PipelineOptions *o)
+{
+    bool argument = o->result && strcmp(o->result, "value") != 0;
+    Text text = text_new(arena);
+    if (!o->passes || argument || o->compute_f64)
+        text_add(&text, "inline,");
+    if (argument)
+        text_add(&text, "result(value=%s),", o->result);
+    if (o->compute_f64)
+        text_add(&text, "widen,");
+    if (o->passes)
+        text_add(&text, "%s", o->passes);
+    else if (o->level <= 0)
+        text_add(&text, "%s,%s", first, last);
+    else
+        text_add(&text, "%s,%s,%s", first, optimize, last);
+    if (o->count_ops)
+        text_add(&text, ",count-ops");
+    return text.at;
+}
+
+/* ---- reading ---- */
+
+typedef struct Reader { Arena *arena; Diags *diags; const char *text, *at; } Reader;
+
+static void skip_space(Reader *r)
+{
+    while (isspace((unsigned char)*r->at))
+        r->at++;
+}
+
+/* The longest run of letters, digits, '-', '_' and '.'; "" when there is none. */
+static char *read_word(Reader *r)
+{
+    skip_space(r);
+    const char *begin = r->at;
+    while (isalnum((unsigned char)*r->at) || (*r->at && strchr("-_.+", *r->at)))
+        r->at++;
+    char *word = str_ndup(r->arena, begin, (size_t)(r->at - begin));
+    skip_space(r);
+    return word;
+}
+
+static bool accept(Reader *r, char c)
+{
+    if (*r->at != c)
+        return false;
+    r->at++;
+    return true;
+}
+
+static bool syntax_error(Reader *r, const char *expected)
+{
+    if (*r->at)
+        diag_error(r->diags, NOWHERE, "expected %s at `%s` in `--passes=%s`", expected, r->at, r->text);
+    else
+        diag_error(r->diags, NOWHERE, "expected %s at the end of `--passes=%s`", expected, r->text);
+    return false;
+}
+
+/* Whether `key=value` is in "key=a|b; key=a|b". */
+static bool option_is_legal(Arena *arena, const Pass *pass, const char *key, const char *value)
+{
+    char *save = NULL, *save_value = NULL;
+    for (char *row = strtok_r(str_dup(arena, pass->options), "; ", &save); row; row = strtok_r(NULL, "; ", &save)) {
+        char *equals = strchr(row, '=');
+        *equals = '\0';
+        if (strcmp(row, key) != 0)
+            continue;
+        for (char *v = strtok_r(equals + 1, "|", &save_value); v; v = strtok_r(NULL, "|", &save_value))
+            if (strcmp(v, value) == 0)
+                return true;
+    }
+    return false;
+}
+
+/* `(key=value, …)`, after the parenthesis. */
+static bool read_options(Reader *r, Step *step)
+{
+    Vec(PassOption) options = {0};
+    do {
+        PassOption o = {.key = read_word(r)};
+        if (!*o.key)
+            return syntax_error(r, "the name of an option");
+        if (!accept(r, '='))
+            return syntax_error(r, "`=`");
+        o.value = read_word(r);
+        if (!option_is_legal(r->arena, step->pass, o.key, o.value)) {
+            diag_error(r->diags, NOWHERE, "pass `%s` has no option `%s=%s`%s%s", step->pass->name, o.key, o.value,
+                       *step->pass->options ? "; it takes " : "; it takes none", step->pass->options);
+            return false;
+        }
+        vec_push(r->arena, options, o);
+    } while (accept(r, ','));
+    if (!accept(r, ')'))
+        return syntax_error(r, "`,` or `)`");
+    skip_space(r);
+    step->option = options.at;
+    step->n_options = options.len;
+    return true;
+}
+
+static bool read_step(Reader *r, Step *step)
+{
+    const char *name = read_word(r);
+    if (!*name)
+        return syntax_error(r, "the name of a pass");
+    step->pass = pass_named(name);
+    if (!step->pass) {
+        const char *near = pass_nearest(name);
+        if (near)
+            diag_error(r->diags, NOWHERE, "unknown pass `%s`; did you mean `%s`?", name, near);
+        else
+            diag_error(r->diags, NOWHERE, "unknown pass `%s`; `--help` lists the passes", name);
+        return false;
+    }
+    return !accept(r, '(') || read_options(r, step);
+}
+
+bool pipeline_parse(Arena *arena, Diags *diags, const char *text, bool named, Pipeline *out)
+{
+    Reader r = {arena, diags, text, text};
+    *out = (Pipeline){0};
+    skip_space(&r);
+    if (!*r.at)                   /* --passes= : none at all */
+        return true;
+    do {
+        Step step = {.named = named};
+        if (!read_step(&r, &step))
+            return false;
+        vec_push(arena, out->steps, step);
+    } while (accept(&r, ','));
+    return *r.at ? syntax_error(&r, "`,`") : true;
+}
+
+/* ---- order ---- */
+
+static bool network_is_guarded(const Network *net)
+{
+    bool boxed = false;
+    for (uint32_t i = 0; i < net->n_inputs; i++)
+        boxed |= net->input[i].box != 0;
+    if (!boxed || net->options.outside == OUTSIDE_promise)
+        return true;
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, net)
+        if (op->kind == OP_within)
+            return true;
+    return false;
+}
+
+unsigned pipeline_given(const Module *m)
+{
+    bool inlined = true, guarded = true, counted = false;
+    for (size_t i = 0; i < m->networks.len; i++) {
+        const Network *net = m->networks.at[i];
+        OpWalk walk;
+        FOR_EACH_OP(walk, op, net) {
+            inlined &= op->kind != OP_call;
+            counted |= op->kind == OP_tally;
+        }
+        guarded &= network_is_guarded(net);
+    }
+    return (inlined ? PROP_inlined : 0u) | (guarded ? PROP_guarded : 0u) | (counted ? PROP_counted : 0u);
+}
+
+/* A pass that gives `property`, for messages. */
+static const char *giver(unsigned property)
+{
+    size_t n;
+    const Pass *pass = pass_list(&n);
+    for (size_t i = 0; i < n; i++)
+        if (pass[i].gives & property)
+            return pass[i].name;
+    ICE("no pass gives property %u", property);
+}
+
+static unsigned lowest(unsigned set)
+{
+    return set & -set;
+}
+
+bool pipeline_check(Diags *diags, const Pipeline *pipeline, unsigned given)
+{
+    unsigned have = given;
+    for (size_t i = 0; i < pipeline->steps.len; i++) {
+        const Pass *pass = pipeline->steps.at[i].pass;
+        unsigned missing = pass->needs & ~have, broken = pass->breaks & have;
+        if (missing) {
+            diag_error(diags, NOWHERE, "pass `%s` needs `%s` before it", pass->name, giver(lowest(missing)));
+            return false;
+        }
+        if (broken) {
+            diag_error(diags, NOWHERE, "pass `%s` cannot run after `%s`%s: it would undo what that one established",
+                       pass->name, giver(lowest(broken)), given & broken ? " (which the input has seen)" : "");
+            return false;
+        }
+        have |= pass->gives;
+    }
+    return true;
+}
