@@ -1,0 +1,232 @@
+#!/usr/bin/python3
+"""Real trained networks, from the file to the answer.
+
+    tests/nets.py [--cnetc=build/driver/cnetc] [--quick] [NAME ...]
+
+Where ../shared/data/nets is beside the tree, for every NAME.onnx (or .onnx.gz) there:
+  reference   `cnetc run` natively and with the interpreter agree with NAME.y.npy (f64 arithmetic on the same weights) within
+              1e-4 + 1e-4 of the output's range (normal_1000 with --compute=f64: its values pass through 1e8), at -O0 and at the default
+  bits        and the two are bit-identical to each other
+  text        --emit=ir reads back and prints the same text; --passes= runs on that dump
+  ops         --ops=json has all its fields; the interpreter's counters = the native ones; mean <= max <= bound; dense networks: all equal
+and always, on examples/: the same three without a reference, and the accuracy of the digits.
+--quick takes fewer rows, and leaves out the network whose file unpacks to 336 MB (for sanitized builds).
+Ends with `# N passed, N failed, N skipped`.
+"""
+import concurrent.futures
+import glob
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+NETS = os.path.join(os.path.dirname(ROOT), "shared", "data", "nets")
+TIMEOUT = 600
+KINDS = ("add", "mul", "cmp", "other", "total")
+OPS_FIELDS = ("dense_ops", "nonzero_ops", "mean_ops", "max_ops", "bound_ops", "guard_ops", "paper_ops")
+BYTE_FIELDS = ("model_bytes", "fallback_bytes", "dense_bytes")
+
+# What one dense evaluation takes, by hand: mk multiplications and mk additions for m rows and k columns, 1 comparison for a ReLU.
+# acasxu: 5-50-50-50-50-50-50-5 and 5 subtractions of the mean.
+DENSE = {"acasxu_1_1": {"mul": 13000, "add": 13000 + 5, "cmp": 300, "total": 26305},
+         "acasxu_2_3": {"mul": 13000, "add": 13000 + 5, "cmp": 300, "total": 26305}}
+COMPUTE = {"normal_1000": ["--compute=f64"]}
+HUGE = {"normal_1000"}
+
+
+class Failure(Exception):
+    """What a network failed at."""
+
+
+class Tester:
+    """One network: `source`, its inputs `x` (a .npy) and what was said about it."""
+
+    def __init__(self, cnetc, source, x, folder, options):
+        self.cnetc, self.source, self.x, self.folder, self.options = cnetc, source, x, folder, options
+        self.passed, self.failures = 0, []
+
+    def cnetc_run(self, *args):
+        """stdout of one cnetc command, which must succeed."""
+        command = [self.cnetc, *args]
+        self.last = " ".join(shlex.quote(a) for a in command)
+        try:
+            done = subprocess.run(command, capture_output=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired:
+            raise Failure(f"no end after {TIMEOUT} s") from None
+        if done.returncode:
+            raise Failure(f"exit status {done.returncode}\n{done.stderr.decode(errors='replace')[-3000:]}")
+        return done.stdout
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def evaluate(self, engine, *more):
+        """(outputs [rows, n], what --ops=json said)."""
+        out = self.path(f"y-{engine}.npy")
+        said = self.cnetc_run("run", self.source, "--input", self.x, "--output", out, f"--engine={engine}", "--ops=json",
+                              *self.options, *more)
+        y = np.load(out)
+        try:
+            return y.reshape(len(y), -1), json.loads(said)
+        except ValueError as error:
+            raise Failure(f"--ops=json is not JSON: {error}\n{said[:500]!r}") from None
+
+    def part(self, name, function, *args):
+        try:
+            self.last = ""
+            function(*args)
+            self.passed += 1
+        except Failure as failure:
+            self.failures.append((f"{os.path.basename(self.source)} {name}", f"{self.last}\n{failure}"))
+
+    def agree(self, level, reference, dense):
+        native, native_ops = self.evaluate("jit", level)
+        interpreted, interpreted_ops = self.evaluate("interp", level)
+        unsigned = {4: np.uint32, 8: np.uint64}[native.dtype.itemsize]
+        if native.shape != interpreted.shape or native.dtype != interpreted.dtype:
+            raise Failure(f"shapes differ: {native.dtype}{native.shape} and {interpreted.dtype}{interpreted.shape}")
+        differ = np.argwhere(native.view(unsigned) != interpreted.view(unsigned))
+        if len(differ):
+            at = tuple(differ[0])
+            raise Failure(f"native and interpreter differ in {len(differ)} of {native.size} outputs, first at {list(at)}: "
+                          f"{float(native[at]).hex()} and {float(interpreted[at]).hex()}")
+        if reference is not None:
+            wanted = reference.reshape(len(reference), -1)
+            if wanted.shape != native.shape:
+                raise Failure(f"the output's shape is {native.shape}, the reference's {wanted.shape}")
+            off = np.abs(native.astype(np.float64) - wanted)
+            allowed = 1e-4 + 1e-4 * (wanted.max() - wanted.min())
+            if not (off <= allowed).all():
+                at = np.unravel_index(np.nanargmax(off), off.shape)
+                raise Failure(f"differs from the reference by {off[at]:g} at {[int(i) for i in at]}, allowed {allowed:g}")
+        self.check_ops(native_ops, interpreted_ops, level, len(native), dense)
+
+    def check_ops(self, native, interpreted, level, rows, dense):
+        for said in native, interpreted:
+            lacking = [f for f in ("format_version", "network", "inputs", *OPS_FIELDS, *BYTE_FIELDS) if f not in said]
+            lacking += [f"{f}.{k}" for f in OPS_FIELDS if f in said for k in KINDS if k not in said[f]]
+            if lacking:
+                raise Failure(f"--ops=json lacks {' '.join(lacking)}")
+            if said["inputs"] != rows:
+                raise Failure(f"--ops=json: inputs {said['inputs']}, rows {rows}")
+            for field in OPS_FIELDS:
+                if abs(sum(said[field][k] for k in KINDS[:4]) - said[field]["total"]) > 1e-6 * said[field]["total"]:
+                    raise Failure(f"{field}.total is not the sum: {said[field]}")
+            for kind in KINDS:
+                mean, most, bound = (said[f][kind] for f in ("mean_ops", "max_ops", "bound_ops"))
+                if kind == "total" and not mean <= most <= bound:
+                    raise Failure(f"not mean <= max <= bound: {kind} {mean} {most} {bound}")
+                # Unconditional networks: the static figure is what is executed, to the last operation.
+                if level == "-O0" and not mean == most == bound == said["dense_ops"][kind]:
+                    raise Failure(f"-O0: mean {mean}, max {most}, bound {bound}, dense {said['dense_ops'][kind]}: {kind}")
+        for field in OPS_FIELDS:
+            if native[field] != interpreted[field]:
+                raise Failure(f"{field}: native {native[field]}, interpreter {interpreted[field]}")
+        for kind, count in (dense or {}).items():
+            if native["dense_ops"][kind] != count:
+                raise Failure(f"dense_ops.{kind} is {native['dense_ops'][kind]}, by hand {count}")
+
+    def text(self):
+        first, second = self.path("a.cnir"), self.path("b.cnir")
+        self.cnetc_run(self.source, "--emit=ir", "-o", first)
+        self.cnetc_run(first, "--emit=ir", "-o", second, "--passes=")
+        # --passes= (empty) on the dump: printing what was read. Side files with big constants are part of the text.
+        for path in glob.glob(first + "*"):
+            other = second + path[len(first):]
+            if not os.path.exists(other):
+                continue
+            with open(path, "rb") as a, open(other, "rb") as b:
+                if a.read().replace(b"a.cnir", b"") != b.read().replace(b"b.cnir", b""):
+                    raise Failure(f"{path} and {other} differ after reading back")
+        self.cnetc_run(first, "--passes=fold-constants,dead-code", "--emit=ir", "-o", self.path("c.cnir"))
+        if os.path.getsize(self.path("c.cnir")) == 0:
+            raise Failure("--passes= printed nothing")
+
+
+def test_net(cnetc, source, x, y, quick, name):
+    with tempfile.TemporaryDirectory(prefix="cnet-nets-") as folder:
+        reference = np.load(y) if y else None
+        if quick:
+            rows = np.load(x)[:20]
+            reference = reference[:20] if reference is not None else None
+            x = os.path.join(folder, "x.npy")
+            np.save(x, rows)
+        tester = Tester(cnetc, source, x, folder, COMPUTE.get(name, []))
+        for level in ("-O0", "-O2"):
+            tester.part(f"values and counts {level}", tester.agree, level, reference, DENSE.get(name))
+        tester.part("text", tester.text)
+        return tester.passed, tester.failures
+
+
+def test_digits(cnetc):
+    """The committed digits: at least 97 in 100 of the held-out pictures are read right."""
+    folder = os.path.join(ROOT, "examples", "digits")
+    with tempfile.TemporaryDirectory(prefix="cnet-nets-") as scratch:
+        tester = Tester(cnetc, os.path.join(folder, "digits.cnet"), os.path.join(folder, "test_x.npy"), scratch, [])
+
+        def accuracy():
+            y, _ = tester.evaluate("jit")
+            right = np.mean(y[:, 0] == np.load(os.path.join(folder, "test_y.npy")))
+            if right < 0.97:
+                raise Failure(f"{right:.2%} right")
+        tester.part("accuracy", accuracy)
+        return tester.passed, tester.failures
+
+
+def main(argv):
+    cnetc, quick, names = os.path.join(ROOT, "build", "driver", "cnetc"), False, []
+    for arg in argv:
+        if arg.startswith("--cnetc="):
+            cnetc = os.path.abspath(arg.split("=", 1)[1])
+        elif arg == "--quick":
+            quick = True
+        elif arg.startswith("-"):
+            print(__doc__, file=sys.stderr)
+            return 2
+        else:
+            names.append(arg)
+    passed, failures, skipped = 0, [], 0
+    jobs = []
+    with tempfile.TemporaryDirectory(prefix="cnet-nets-") as folder:
+        small = os.path.join(ROOT, "examples", "small")
+        digits = os.path.join(ROOT, "examples", "digits")
+        inputs = {"xor": [[0, 0], [0, 1], [1, 0], [1, 1], [0.25, 0.5]],
+                  "balance": [[0, 0], [0.5, 0], [-0.5, -1], [3.2, -10], [0.125, 0.0625]]}
+        for name, rows in inputs.items():
+            np.save(os.path.join(folder, name + ".npy"), np.array(rows, np.float32))
+            jobs.append((name, os.path.join(small, name + ".cnet"), os.path.join(folder, name + ".npy"), None))
+        jobs.append(("digits", os.path.join(digits, "digits.cnet"), os.path.join(digits, "test_x.npy"), None))
+        if os.path.isdir(NETS):
+            for source in sorted(glob.glob(os.path.join(NETS, "*.onnx")) + glob.glob(os.path.join(NETS, "*.onnx.gz"))):
+                name = os.path.basename(source).split(".onnx")[0]
+                base = os.path.join(NETS, name)
+                jobs.append((name, source, base + ".x.npy", base + ".y.npy"))
+        else:
+            print(f"skipped: the real networks ({os.path.relpath(NETS, ROOT)} is not there)")
+            skipped += 1
+        jobs = [j for j in jobs if not names or j[0] in names]
+        if quick:
+            skipped += sum(j[0] in HUGE for j in jobs)
+            jobs = [j for j in jobs if j[0] not in HUGE]
+        jobs.sort(key=lambda j: j[0] not in HUGE)               # the longest first
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            futures = [pool.submit(test_net, cnetc, source, x, y, quick, name) for name, source, x, y in jobs]
+            if not names or "digits" in names:
+                futures.append(pool.submit(test_digits, cnetc))
+            for future in futures:
+                p, f = future.result()
+                passed += p
+                failures += f
+    for what, why in failures:
+        print(f"FAIL {what}\n" + "\n".join("  " + line for line in why.splitlines()))
+    print(f"# {passed} passed, {len(failures)} failed, {skipped} skipped")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
