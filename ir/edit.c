@@ -38,6 +38,15 @@ void value_replace(Network *net, Value old, Value with)
         net->values.at[old].forward = with;
 }
 
+void value_replace_except(Network *net, Value old, Value with, const Op *keep)
+{
+    OpWalk walk;
+    FOR_EACH_OP (walk, op, net)
+        for (uint32_t i = 0; op != keep && i < op->n_operands; i++)
+            if (op->operand[i] && follow(net, op->operand[i]) == follow(net, old))
+                op->operand[i] = with;
+}
+
 void network_settle(Network *net)
 {
     OpWalk walk;
@@ -196,6 +205,14 @@ Network *network_clone(Network *net, const char *name)
         network_add_output(copy, net->output[i].name, net->output[i].type, net->output[i].span);
     Builder b = builder_at_end(copy->body);
     clone_ops(&b, net->body, map, NULL);
+    /* Sites are the same places: profiles of the original hold for the copy. */
+    OpWalk walk, walk_copy;
+    Op *twin = walk_first(&walk_copy, copy);
+    FOR_EACH_OP (walk, op, net) {
+        twin->site = op->site;
+        twin = walk_next(&walk_copy);
+    }
+    copy->last_site = net->last_site;
     return copy;
 }
 

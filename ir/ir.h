@@ -319,6 +319,8 @@ Type value_type(const Network *net, Value v);
 Op *value_op(const Network *net, Value v);                /* NULL for arguments */
 /* From now on, whoever uses `old` uses `new`. O(1); network_settle makes it plain. */
 void value_replace(Network *net, Value old, Value with);
+/* The same at once, O(ops), but `keep` goes on using `old`: for an op that is put after what it replaces. */
+void value_replace_except(Network *net, Value old, Value with, const Op *keep);
 void network_settle(Network *net);
 void op_remove(Op *op);                                   /* unlinks; its results must have no users left */
 void op_move_before(Op *op, Op *where);
