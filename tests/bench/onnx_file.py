@@ -101,13 +101,7 @@ def texts(message, number):
 
 def read_tensor(data):
     message = fields(data)
-    dims = []
-    for n, v in message:
-        if n == 1:
-            if isinstance(v, int):
-                dims.append(v)
-            else:
-                dims += [d for _, d in fields(b"".join(varint(8) + bytes([b]) for b in v))]
+    dims = [v for n, v in message if n == 1]                 # proto2: not packed
     raw = b"".join(bytes(v) for n, v in message if n in (4, 9))
     kind = dict((n, v) for n, v in message if n == 2)[2]
     dtype = {1: np.float32, 7: np.int64, 11: np.float64}.get(kind)
