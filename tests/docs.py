@@ -16,13 +16,15 @@ What a block is for is said after its opening fence:
     ```sh test            run by sh; must succeed
 
 Other blocks are not run. In them `cnetc` is ours, CC is cc, and $SOURCE is the tree. --update rewrites console outputs to what
-is printed now, so that numbers on a page are measured, not typed. Beyond blocks: every option in `cnetc --help` is in
-docs/cnetc.1 and in the bash completion and the other way round, and links to files of the tree lead somewhere.
+is printed now, so that numbers on a page are measured, not typed. Beyond blocks: the options in docs/cnetc.1 are those of
+`cnetc --help` (--update writes them), so are those that docs/cnetc.bash completes, and links to files of the tree lead somewhere.
 Ends with `# N passed, N failed, N skipped`.
 """
+import difflib
 import glob
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -164,25 +166,50 @@ def check_page(path, cnetc, update, results):
     results.append((f"{shown}: links", None))
 
 
-def options_in(text):
-    """The options a text names: {-o, --emit, ...}, with values and optional parts left off."""
-    text = text.replace("\\-", "-")
-    return set(re.findall(r"(?<![\w=-])(--[a-z][a-z0-9-]*[a-z0-9]|-[A-Za-z](?![\w-]*=)(?=[\s,\[<\\]|$))", text, re.M))
+def man_options(said):
+    """The section OPTIONS of the man page, from the text of `cnetc --help`."""
+    def quoted(text):
+        return text.replace("\\", "\\e").replace("-", "\\-")
+    out = []
+    for line in said.splitlines():
+        if re.match(r"[A-Z].*:$", line):
+            out += [".SS " + line[:-1]]
+        elif match := re.match(r"  (-\S+(?: [A-Z]+)?)\s+(\S.*)$", line):
+            out += [".TP", ".B " + quoted(match[1]), quoted(match[2])]
+    return out
 
 
-def check_options(cnetc, results):
-    """cnetc --help, the man page and the completion name the same options."""
+def check_options(cnetc, update, results):
+    """The man page and the completion know what cnetc --help lists."""
     said = subprocess.run([cnetc, "--help"], capture_output=True, text=True, timeout=60).stdout
-    known = {o for o in options_in(said) if o.startswith("--")}
-    if not known:
-        results.append(("cnetc --help", "names no options"))
-    for name in ("docs/cnetc.1", "docs/cnetc.bash"):
-        with open(os.path.join(ROOT, name)) as file:
-            there = {o for o in options_in(file.read()) if o.startswith("--")}
-        lacking, extra = sorted(known - there), sorted(there - known)
-        trouble = (f"lacks {' '.join(lacking)}\n" if lacking else "") + \
-                  (f"has what cnetc --help has not: {' '.join(extra)}" if extra else "")
-        results.append((f"{name} against cnetc --help", trouble or None))
+    wanted, path = man_options(said), os.path.join(ROOT, "docs", "cnetc.1")
+    if len(wanted) < 10:
+        results.append(("cnetc --help", "lists no options"))
+        return
+    with open(path) as file:
+        page = file.read().splitlines()
+    begin, end = page.index('.\\" options: begin'), page.index('.\\" options: end')
+    if update:
+        page[begin + 1:end] = wanted
+        with open(path, "w") as file:
+            file.write("\n".join(page) + "\n")
+        end = begin + 1 + len(wanted)
+    wrong = "\n".join(difflib.unified_diff(page[begin + 1:end], wanted, "docs/cnetc.1", "cnetc --help", lineterm="", n=1))
+    results.append(("docs/cnetc.1 against cnetc --help", wrong or None))
+
+    def complete(*words):
+        script = f". {shlex.quote(os.path.join(ROOT, 'docs', 'cnetc.bash'))}\n" \
+                 f"COMP_WORDS=({' '.join(map(shlex.quote, (cnetc,) + words))}); COMP_CWORD={len(words)}; _cnetc\n" \
+                 'printf "%s\\n" "${COMPREPLY[@]}"'
+        return subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60,
+                              cwd=os.path.join(ROOT, "examples", "digits")).stdout.split()
+    long_options = set(re.findall(r"(?m)^  (--[a-z][a-z0-9-]*)", said))
+    for words, expected in ((("--",), long_options), (("--emit", "=", "s"), {"shared", "static"}),
+                            (("--engine", "=", ""), {"jit", "interp"}), (("dig",), {"digits.cnet"}),
+                            (("--passes=dead",), {"dead-code"}), (("ru",), {"run"})):
+        got = set(complete(*words))
+        results.append((f"docs/cnetc.bash: completing {' '.join(words)}",
+                        None if got == expected else f"expected {sorted(expected)}, got {sorted(got)}"))
 
 
 def main(argv):
@@ -200,7 +227,7 @@ def main(argv):
             pages.append(os.path.abspath(arg))
     results = []
     if not pages:
-        check_options(cnetc, results)
+        check_options(cnetc, update, results)
         pages = sorted(p for p in glob.glob(os.path.join(ROOT, "**", "README.md"), recursive=True)
                        if not re.search(r"/(build|build-[^/]*)/", p))
     for page in pages:
