@@ -1,0 +1,118 @@
+/* driver.h — the command line: the only room that sees all others.
+ *
+ *     main.c     verbs, exit status, interrupts          options.c   the table of options: parsing, --help
+ *     session.c  load → passes (what all verbs share)    emit.c      outputs of compiling
+ *     measure.c  operation figures, table and JSON       run.c verify.c report.c import.c   one verb a file
+ */
+#ifndef CNET_DRIVER_H
+#define CNET_DRIVER_H
+
+#include "../backend/backend.h"
+#include "../frontend/frontend.h"
+#include "../passes/passes.h"
+
+/* Exit statuses (an internal error, ICE, exits with 3 by itself). */
+enum { EXIT_FINE = 0, EXIT_BAD_INPUT = 1, EXIT_USAGE = 2 };
+
+typedef enum Verb { VERB_COMPILE = 1, VERB_RUN = 2, VERB_VERIFY = 4, VERB_REPORT = 8, VERB_IMPORT = 16 } Verb;
+typedef enum Product { PRODUCT_IR, PRODUCT_LLVM, PRODUCT_ASM, PRODUCT_BC, PRODUCT_OBJ, PRODUCT_SHARED, PRODUCT_STATIC,
+                       PRODUCT_DOT, PRODUCT_JSON } Product;
+typedef enum OpsStyle { OPS_NONE, OPS_TABLE, OPS_JSON } OpsStyle;
+typedef enum Engine { ENGINE_JIT, ENGINE_INTERP } Engine;
+
+/* A file given for one tensor: --input=x.npy (the only one) or --input=NAME=x.npy. */
+typedef struct NamedFile { const char *name, *path; } NamedFile;
+typedef Vec(NamedFile) NamedFiles;
+
+typedef struct Options {
+    Verb verb;
+    const char *source;
+    const char *output;                      /* -o */
+    const char *header;
+    const char *network;                     /* --network: which of several */
+    Product product;
+    LoadOptions load;
+    PipelineOptions pipeline;
+    TargetOptions target;
+    uint64_t max_ops, max_bytes;             /* budgets; 0 = none */
+    bool inline_constants;
+    bool print_passes, print_targets;
+    const char *deps;                        /* -MF */
+    bool write_deps;                         /* -MD */
+    bool verbose;
+    /* run, verify */
+    NamedFiles inputs, outputs, against;
+    OpsStyle ops;
+    Engine engine;
+    uint64_t samples, seed;
+    double rtol, atol;
+    bool tolerance;                          /* --rtol or --atol was given */
+    int isa_level;                           /* --isa=v1 … v4: force a level of the JIT; 0 = the best */
+    /* diagnostics */
+    const char *color;                       /* auto always never */
+    bool json_diagnostics;
+    Vec(const char *) warnings;              /* arguments of -W */
+    bool no_warnings;
+    const char *text;                        /* the options that shape the code, as given, for the descriptor */
+} Options;
+
+/* ---- options.c ------------------------------------------------------------------------------------------------------ */
+
+/* Parses the command line. Returns -1 to go on, else the exit status to end with (--help, --version, a usage error). */
+int options_parse(Arena *arena, int argc, char **argv, Options *out);
+
+/* ---- session.c --------------------------------------------------------------------------------------------------------- */
+
+typedef struct Session {
+    Arena *arena;
+    Diags *diags;
+    const Options *options;
+    Module *module;                          /* after passes */
+    Network *entry;                          /* the one that run, verify and report mean */
+    Network *source;                         /* a copy of entry as loaded, before passes */
+    Counts dense_ops, nonzero_ops;           /* of the network as loaded */
+    uint64_t dense_bytes;
+    FileList depends;
+} Session;
+
+/* Loads the source and runs the passes. False: reported. */
+bool session_compile(Session *s);
+/* Path of an output: the -o option, else the source with another suffix. */
+char *session_output(const Session *s, const char *suffix);
+
+/* ---- emit.c, link.c, dot.c ----------------------------------------------------------------------------------------------------- */
+
+bool emit_product(Session *s);
+/* A shared or static library that will be called `name`, made at `path` of the module's object. */
+bool make_library(Session *s, const char *name, const char *path);
+void emit_dot(const Module *m, FILE *out);
+
+/* ---- measure.c ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct Measured { uint64_t rows; Counts sum, max; uint64_t total_max; } Measured;
+void measured_add(Measured *m, Counts row);
+/* One JSON object (design: the fields scripts rely on). `measured` NULL: static figures only. */
+void ops_json(const Session *s, const Measured *measured, FILE *out);
+void ops_table(const Session *s, const Measured *measured, FILE *out);
+
+/* ---- engine.c ---------------------------------------------------------------------------------------------------------------- */
+
+/* One evaluator, native or interpreted, of a network. */
+typedef struct Evaluator { const Network *net; Jit *jit; Interp *interp; } Evaluator;
+bool evaluator_new(Session *s, const Network *net, Engine engine, Evaluator *out);
+/* `counts`: added to; the interpreter's are checked against the tallies (a disagreement is an ICE). */
+int evaluator_run(Evaluator *e, const void *const *in, void *const *out, Counts *counts);
+
+/* ---- one verb a file ------------------------------------------------------------------------------------------------------------ */
+
+bool verb_run(Session *s);
+bool verb_verify(Session *s);
+bool verb_report(Session *s);
+bool verb_import(Session *s);
+
+/* Rows of every input of the entry network, read from --input. */
+bool read_inputs(Session *s, const NamedFiles *files, Samples *inputs, size_t *rows);
+/* A line on stderr when it is a terminal and the work takes long; done == total ends it. */
+void show_progress(const char *what, size_t done, size_t total);
+
+#endif
