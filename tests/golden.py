@@ -229,8 +229,14 @@ def test_diag(path, cnetc, update):
 
 # ---- both -----------------------------------------------------------------------------------------------------------
 
+def describe_ir(path):
+    with open(os.path.join(os.path.dirname(TESTS), path)) as file:
+        options = [value for word, value, _ in read_directives(file.read()) if word == "RUN"]
+    return f"cnetc {path} {' '.join(options)} --emit=ir -o -"
+
+
 KINDS = {
-    "ir": (test_ir, ["ir/*/*.cnir"], lambda path: f"grep RUN: {path}; cnetc {path} <its RUN options> --emit=ir -o -"),
+    "ir": (test_ir, ["ir/*/*.cnir"], describe_ir),
     "diag": (test_diag, ["diag/*.cnet", "diag/*.cnir", "diag/*.cmd"],
              lambda path: f"cd {os.path.dirname(path)} && " + (f"sh {os.path.basename(path)}" if path.endswith(".cmd")
                                                                else f"cnetc {os.path.basename(path)}")),

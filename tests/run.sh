@@ -5,10 +5,11 @@
 #     sh tests/run.sh unit ir          # only these stages:
 #
 #     unit        tests/unit: the CUnit program                       ir      tests/ir: what each pass makes of the IR
-#     diag        tests/diag: bad input and its whole message         docs    every README's programs and commands
-#     examples    both newcomer's programs, from another folder       nets    real networks: values, bits, counts, text
-#     abi         tests/run: objects in C and C++ programs            replay  saved inputs of the fuzzers
-#     asan        unit, ir, diag, nets and replay once more in build-asan/, under AddressSanitizer and UBSan
+#     diag        tests/diag: bad input and its whole message         driver  tests/run/driver.sh: the command line
+#     docs        every README's programs and commands                examples  the newcomer's programs, from another folder
+#     nets        real networks: values, bits, counts, text           abi     tests/run/abi: objects in C and C++ programs
+#     replay      saved inputs of the fuzzers
+#     asan        unit, ir, diag, driver, nets and replay again in build-asan/, under AddressSanitizer and UBSan
 #
 # Builds into build/ and build-asan/ (CNET_BUILD=DIR: DIR/ and DIR-asan/). The last line counts what passed, failed and was
 # skipped; any failure is shown with its command, and the exit status is then 1. Each stage's output is also in <build>/tests/log/.
@@ -16,7 +17,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 tree=$PWD
 build=${CNET_BUILD:-$tree/build}
-all='unit ir diag docs examples nets abi replay asan'
+all='unit ir diag driver docs examples nets abi replay asan'
 stages=${*:-$all}
 for stage in $stages; do
     case " $all " in *" $stage "*) ;; *) echo "no stage \`$stage\`; there are: $all" >&2; exit 2 ;; esac
@@ -115,6 +116,7 @@ fi
 wanted unit     && stage unit "$build" "$build/tests/unit-tests"
 wanted ir       && stage ir "$build" "$python" tests/golden.py ir "--cnetc=$cnetc"
 wanted diag     && stage diag "$build" "$python" tests/golden.py diag "--cnetc=$cnetc"
+wanted driver   && stage driver "$build" sh tests/run/driver.sh "$build"
 wanted docs     && stage docs "$build" "$python" tests/docs.py "--cnetc=$cnetc"
 wanted examples && stage examples "$build" sh tests/run/examples.sh "$build"
 wanted nets     && stage nets "$build" "$python" tests/nets.py "--cnetc=$cnetc"
@@ -135,6 +137,7 @@ if wanted asan; then
         stage asan-unit "$asan" "$asan/tests/unit-tests"
         stage asan-ir "$asan" "$python" tests/golden.py ir "--cnetc=$asan/driver/cnetc"
         stage asan-diag "$asan" "$python" tests/golden.py diag "--cnetc=$asan/driver/cnetc"
+        stage asan-driver "$asan" sh tests/run/driver.sh "$asan"
         stage asan-nets "$asan" "$python" tests/nets.py --quick "--cnetc=$asan/driver/cnetc"
         stage asan-replay "$asan" replay "$asan"
     fi

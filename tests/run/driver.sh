@@ -1,0 +1,101 @@
+#!/bin/sh
+# The command line as scripts see it: exit statuses, files written or not, reproducible bytes, streams.
+#
+#     sh tests/run/driver.sh BUILD
+#
+# Ends with `# N passed, N failed, N skipped`.
+set -u
+build=$(cd "$1" && pwd)
+tree=$(cd "$(dirname "$0")/../.." && pwd)
+PATH=$build/driver:$PATH
+NO_COLOR=1
+export PATH NO_COLOR
+work=$(mktemp -d)
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+passed=0 failed=0 skipped=0
+cd "$work" || exit 1
+cp "$tree"/examples/small/*.cnet "$tree"/examples/digits/digits.cnet "$tree"/examples/digits/digits.npz .
+printf '0,0\n0,1\n1,0\n1,1\n' >xor.csv
+printf 'network bad(x: f32[2]) -> f32[2] { x + nothing }\n' >bad.cnet
+
+# check WHAT SCRIPT: one test, a line of sh run in a folder of its own that holds the examples.
+check()
+{
+    rm -rf "$work/box" && mkdir "$work/box" && cp ./*.cnet ./*.npz ./*.csv "$work/box"
+    if (cd "$work/box" && sh -c "$2") >"$work/output" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAIL %s\n  %s\n' "$1" "$2"
+        sed 's/^/    /' "$work/output"
+    fi
+}
+
+check "an object and a header appear beside the source" \
+    'cnetc xor.cnet && test -s xor.o && test -s xor.h && test "$(ls | wc -l)" = $(($(ls *.cnet *.npz *.csv | wc -l) + 2))'
+check "nothing is said when all is fine" 'test -z "$(cnetc xor.cnet 2>&1)"'
+check "-o and --header name the outputs" 'mkdir out && cnetc xor.cnet -o out/a.o --header=out/b.h && test -s out/a.o && test -s out/b.h && ! test -e xor.o'
+check "a wrong input is status 1, a message with file, line and column, and no output" \
+    'cnetc bad.cnet 2>err; test $? = 1 && grep -q "^bad.cnet:1:4[0-9]: error: " err && ! test -e bad.o && ! test -e bad.h'
+check "an output that stood there before survives a failed run" 'echo old >bad.o; ! cnetc bad.cnet && test "$(cat bad.o)" = old'
+check "a missing file is status 1" 'cnetc absent.cnet 2>err; test $? = 1 && grep -q "absent.cnet" err'
+check "a folder that is not there is status 1" 'cnetc xor.cnet -o no/such/xor.o 2>err; test $? = 1 && grep -q "no/such" err'
+check "an unknown option is status 2" 'cnetc --no-such-option xor.cnet 2>err; test $? = 2 && grep -q -- --no-such-option err'
+check "no input is status 2" 'cnetc 2>err; test $? = 2 && test -s err'
+check "two inputs are status 2" 'cnetc xor.cnet balance.cnet; test $? = 2'
+check "--help and --version go to standard output" 'cnetc --help 2>err | grep -q -- --emit && cnetc --version 2>>err | grep -q "^cnetc [0-9]" && ! test -s err'
+check "options may come from a file" 'printf -- "-O0 --emit=ir\n-o out.cnir" >args && cnetc @args xor.cnet && test -s out.cnir'
+check "the same input gives the same bytes, from any folder" \
+    'cnetc digits.cnet && mkdir a && cp digits.cnet digits.npz a && (cd a && cnetc digits.cnet) && (cd / && cnetc "$OLDPWD/digits.cnet" -o "$OLDPWD/c.o") &&
+     cmp digits.o a/digits.o && cmp digits.h a/digits.h && cmp digits.o c.o && cmp digits.h c.h'
+check "the clock and the time zone are not in the output" 'cnetc xor.cnet && mv xor.o 1.o && SOURCE_DATE_EPOCH=1 TZ=Asia/Tokyo cnetc xor.cnet && cmp 1.o xor.o'
+check "no absolute path is in the output" 'cnetc "$PWD/digits.cnet" && ! grep -q "$PWD" digits.o && ! grep -q "$PWD" digits.h'
+check "-MD writes the files that were read" 'cnetc -MD digits.cnet && cat *.d && grep -q digits.npz digits*.d && grep -q "^digits.o:" digits*.d'
+check "-MF says where" 'cnetc -MD -MF deps digits.cnet && grep -q digits.npz deps'
+check "-S is assembly, --emit=bc bitcode" 'cnetc -S xor.cnet && grep -q xor_eval xor.s && cnetc --emit=bc xor.cnet && test "$(head -c 2 xor.bc)" = BC'
+check "--emit=llvm has the function" 'cnetc --emit=llvm xor.cnet -o - | grep -q "define .*@xor_eval("'
+check "--emit=shared is a shared object" 'cnetc --emit=shared xor.cnet -o libxor.so && nm -D libxor.so | grep -q " T xor_eval$"'
+check "--emit=static is an archive" 'cnetc --emit=static xor.cnet -o libxor.a && ar t libxor.a | grep -q "\.o$"'
+check "--emit=dot is a graph" 'cnetc --emit=dot xor.cnet | grep -q "^digraph"'
+check "--emit=ir goes to standard output when no file is named, and reads back" \
+    'cnetc --emit=ir xor.cnet >a.cnir && cnetc --passes= --emit=ir a.cnir >b.cnir && cmp a.cnir b.cnir && test "$(ls *.cnir* | wc -l)" = 2'
+check "--prefix begins every symbol" 'cnetc --prefix=my_ xor.cnet && nm xor.o | grep " [TDRB] " >syms; ! grep -v " my_" syms && grep -q my_xor_eval xor.h'
+check "run answers as .csv on standard output" 'test "$(cnetc run xor.cnet --input=xor.csv | tr -d "\r" | paste -sd" ")" = "0 1 1 0"'
+check "run reads standard input" 'test "$(cnetc run xor.cnet --input=- <xor.csv | paste -sd" ")" = "0 1 1 0"'
+check "run says which row is wrong" 'printf "0,0\n0,x\n" >e.csv; cnetc run xor.cnet --input=e.csv 2>err; test $? = 1 && cat err && grep -q "e.csv:2" err'
+check "the interpreter answers the same" 'cnetc run balance.cnet --input=xor.csv >a && cnetc run balance.cnet --input=xor.csv --engine=interp >b && cmp a b'
+check "every x86-64 level this machine has answers the same" \
+    'cnetc run digits.cnet --input='"$tree"'/examples/digits/test_x.npy --engine=interp >a
+     for level in v1 v2 v3 v4; do cnetc run digits.cnet --input='"$tree"'/examples/digits/test_x.npy --isa=$level >b 2>err || continue; cmp a b || exit 1; done'
+check "--ops=json is one JSON object on standard output" \
+    'cnetc run xor.cnet --input=xor.csv --output=y.npy --ops=json >ops && grep -q format_version ops && python3 -c "import json; json.load(open(\"ops\"))"'
+check "run into a closed pipe does not hang or crash" 'cnetc run xor.cnet --input=xor.csv | true'
+check "verify finds no difference" 'cnetc verify balance.cnet && cnetc verify digits.cnet --samples=50'
+check "verify against a file finds one" 'printf "0\n1\n1\n9\n" >y.csv; cnetc verify xor.cnet --input=xor.csv --against=y.csv; test $? = 1'
+check "verify against a file agrees" 'printf "0\n1\n1\n0\n" >y.csv; cnetc verify xor.cnet --input=xor.csv --against=y.csv'
+check "report is a page" 'cnetc report balance.cnet -o r.html && grep -qi "</html>" r.html'
+check "--max-ops is a budget" 'cnetc --max-ops=1000 xor.cnet && ! cnetc --max-ops=3 xor.cnet 2>err && grep -q max-ops err'
+check "--max-bytes is a budget" '! cnetc --max-bytes=1K digits.cnet 2>err && grep -q max-bytes err && ! test -e digits.o'
+check "diagnostics as JSON" 'cnetc --diagnostics=json bad.cnet 2>err; python3 -c "
+import json
+said = [json.loads(line) for line in open(\"err\") if line.strip()]
+assert said, said"'
+check "colours are asked for or absent" 'cnetc --color=always bad.cnet 2>a; cnetc bad.cnet 2>b; grep -q "$(printf "\033")" a && ! grep -q "$(printf "\033")" b'
+check "-Werror leaves a clean file alone" 'cnetc -Werror xor.cnet && test -s xor.o'
+check "imports of its own text: an exported network answers the same" \
+    'cnetc import balance.cnet -o other.cnet && cnetc run balance.cnet --input=xor.csv >a && cnetc run other.cnet --input=xor.csv >b && cmp a b'
+check "--print-after shows the IR on standard error" 'cnetc --print-after=all xor.cnet 2>err && grep -q "^network" err'
+check "--print-passes lists passes and levels" 'cnetc --print-passes | grep -q "^dead-code" && cnetc --print-passes | grep -q "^-O2:"'
+check "an unknown pass is named" 'cnetc --passes=no-such xor.cnet 2>err; test $? != 0 && grep -q no-such err'
+check "output of one target on another machine: an object for arm64" 'cnetc --target=aarch64-linux-gnu xor.cnet && test -s xor.o'
+if [ "$(id -u)" != 0 ]; then
+    check "a folder that must not be written is status 1" 'mkdir ro && chmod 500 ro && ! cnetc xor.cnet -o ro/xor.o 2>err && grep -q ro/xor.o err'
+else
+    echo "skipped: unwritable folders (root writes everywhere)"
+    skipped=$((skipped + 1))
+fi
+check "a full device is status 1" 'cnetc --emit=ir xor.cnet -o - >/dev/full 2>err; test $? = 1'
+
+echo "# $passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
