@@ -1,0 +1,31 @@
+/* pass_util.h — private to passes/: questions about constants and rewrites that several passes share. */
+#ifndef CNET_PASSES_PASS_UTIL_H
+#define CNET_PASSES_PASS_UTIL_H
+
+#include "passes.h"
+
+/* The constant that a value is, if an op `const` defines it; 0 otherwise. */
+ConstId value_const(const Network *net, Value v);
+
+/* Whether every element is exactly `value`; on floats −0.0 and +0.0 are different values here. Empty: true. */
+bool const_is_all(const Const *c, double value);
+
+/* Whether every element is zero, of whatever sign. */
+bool const_is_zero(const Const *c);
+
+/* `op`'s only result becomes `with`; the op goes. */
+void replace_op(Op *op, Value with);
+
+/* A one-operand op with a stated result type (cast, reshape, slice without attributes, splat). */
+Value build_to(Builder *b, OpKind kind, Value a, Type to);
+
+/* Whether leaving the network from inside this op's regions (or by the op itself) is possible. */
+bool op_may_leave(const Op *op);
+
+/* Calls f(op, data) on every op inside the regions of `op`, outer before inner; stops and returns true when f does. */
+bool any_op_within(const Op *op, bool (*f)(const Op *op, void *data), void *data);
+
+/* What a message calls a value: its source name with %, or "a value". */
+const char *value_label(Arena *arena, const Network *net, Value v);
+
+#endif
