@@ -95,24 +95,35 @@ void measured_add(Measured *m, Counts row);
 void ops_json(const Session *s, const Measured *measured, FILE *out);
 void ops_table(const Session *s, const Measured *measured, FILE *out);
 
-/* ---- engine.c ---------------------------------------------------------------------------------------------------------------- */
+/* ---- engine.c ------------------------------------------------------------------------------------------------------- */
 
 /* One evaluator, native or interpreted, of a network. */
 typedef struct Evaluator { const Network *net; Jit *jit; Interp *interp; } Evaluator;
 bool evaluator_new(Session *s, const Network *net, Engine engine, Evaluator *out);
-/* `counts`: added to; the interpreter's are checked against the tallies (a disagreement is an ICE). */
+/* `counts` (may be NULL) is added to. The interpreter counts its arithmetic and its tallies separately: when the network
+ * has tallies they must agree, a disagreement is an ICE. */
 int evaluator_run(Evaluator *e, const void *const *in, void *const *out, Counts *counts);
 
-/* ---- one verb a file ------------------------------------------------------------------------------------------------------------ */
+/* Tables of rows for every input or output of a network, and the addresses of one row in each. */
+typedef struct Tables { uint32_t n; Samples *table; size_t rows; } Tables;
+bool read_tables(Session *s, const NamedFiles *files, const char *option, uint32_t n, const Port *ports, Tables *out);
+Tables new_tables(Arena *arena, uint32_t n, const Port *ports, size_t rows);
+void *table_row(const Samples *table, size_t row);
+void rows_of(const Tables *tables, size_t row, void **at);
+/* Evaluates every row; `each` row's counts go to `measured` (may be NULL), its status to status[row] (may be NULL). */
+void evaluate_rows(Evaluator *e, const Tables *in, const Tables *out, Measured *measured, int *status);
+
+/* Long work on a terminal says how far it is: a line on stderr, at most four times a second, after the first second. */
+typedef struct Progress { const char *what; size_t total; double start, last; bool shown; } Progress;
+Progress progress_start(const char *what, size_t total);
+void progress_at(Progress *p, size_t done);
+void progress_end(Progress *p);
+
+/* ---- one verb a file ------------------------------------------------------------------------------------------------ */
 
 bool verb_run(Session *s);
 bool verb_verify(Session *s);
 bool verb_report(Session *s);
 bool verb_import(Session *s);
-
-/* Rows of every input of the entry network, read from --input. */
-bool read_inputs(Session *s, const NamedFiles *files, Samples *inputs, size_t *rows);
-/* A line on stderr when it is a terminal and the work takes long; done == total ends it. */
-void show_progress(const char *what, size_t done, size_t total);
 
 #endif
