@@ -5,7 +5,7 @@
 #     sh tests/install-packages.sh build      # only to build
 set -eu
 
-build='gcc libc6-dev meson ninja-build pkg-config flex bison libprotobuf-c-dev protobuf-c-compiler libonnx-dev libcjson-dev
+build='gcc libc6-dev meson ninja-build pkg-config flex bison libprotobuf-c-dev protobuf-c-compiler libcjson-dev
 libzip-dev zlib1g-dev libxxhash-dev'
 tests='g++ binutils libcunit1-dev python3 python3-numpy'
 
