@@ -446,7 +446,7 @@ int options_parse(Arena *arena, int argc, char **argv, Options *out)
         fputs("cnetc: try `cnetc --help`\n", stderr);
         return EXIT_USAGE;
     }
-    if (out->verb == VERB_RUN && out->ops != OPS_NONE)
+    if ((out->verb == VERB_RUN && out->ops != OPS_NONE) || out->verb == VERB_VERIFY)
         out->pipeline.count_ops = true;
     return -1;
 }
