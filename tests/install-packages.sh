@@ -6,8 +6,8 @@
 set -eu
 
 build='gcc libc6-dev meson ninja-build pkg-config flex bison libprotobuf-c-dev protobuf-c-compiler libcjson-dev
-libzip-dev zlib1g-dev libxxhash-dev'
-tests='g++ binutils libcunit1-dev python3 python3-numpy'
+libzip-dev zlib1g-dev libxxhash-dev libcunit1-dev'
+tests='g++ binutils python3 python3-numpy'
 
 case ${1-all} in
 build) wanted=$build ;;

@@ -85,11 +85,11 @@ replay()
         target=${program##*/replay-}
         corpus=$tree/tests/fuzz/corpus/$target
         if [ ! -d "$corpus" ]; then echo "skipped: no corpus for $target"; none=$((none + 1)); continue; fi
-        if timeout 600 "$program" "$corpus"/* >"$1/tests/log/replay-$target.txt" 2>&1; then
+        if timeout 600 "$program" "$corpus" >"$1/tests/log/replay-$target.txt" 2>&1; then
             good=$((good + 1))
         else
             bad=$((bad + 1))
-            echo "FAIL $program $corpus/*"
+            echo "FAIL $program $corpus"
             tail -n 40 "$1/tests/log/replay-$target.txt"
         fi
     done
