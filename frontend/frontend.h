@@ -16,6 +16,7 @@ typedef struct LoadOptions {
     bool contract_fma;            /* --fp-contract=fma: recorded in every network's options */
     Outside outside;
     Numerics numerics;
+    bool sealed;                  /* a .cnet file may not open others: what fuzzers and servers of strangers set */
 } LoadOptions;
 
 /* ---- load.c: by the suffix of the name (.cnet .cnir .onnx .onnx.gz .nnet) ------------------------------------------ */
