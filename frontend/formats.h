@@ -63,6 +63,11 @@ uint64_t inflate_limit(uint64_t len);
 bool bytes_are_gzip(Bytes bytes);
 bool gzip_inflate(Arena *arena, Diags *diags, uint32_t source, Bytes in, Bytes *out);
 
+/* ---- onnx.c -------------------------------------------------------------------------------------------------------- */
+
+/* The initializers of a model at `path`, external data beside it included. */
+bool onnx_file_tensors(Arena *arena, Diags *diags, uint32_t source, const char *path, Bytes bytes, TensorFile *out);
+
 /* ---- numbers.c: decimal text --------------------------------------------------------------------------------------- */
 
 /* Parses the whole of [at, at+len) as a floating-point number (decimal, hex, nan, inf), independent of the locale. */
