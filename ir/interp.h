@@ -1,0 +1,117 @@
+/* interp.h — what the interpreter's files share: where values lie, what a step is, integers of any width.
+ *
+ * Internal to ir/: everybody else includes ir.h.
+ *
+ *      interp_new:  Network  →  Frame: a Slot for every value, a Step for every op (its slots looked up once)
+ *      interp_run:  runs the steps; each step calls primitives, and each primitive counts what it does
+ */
+#ifndef CNET_IR_INTERP_H
+#define CNET_IR_INTERP_H
+
+#include "ir.h"
+
+/* Elements may lie at any address: constants do, users' buffers do. */
+typedef float f32u __attribute__((aligned(1), may_alias));
+typedef double f64u __attribute__((aligned(1), may_alias));
+typedef uint32_t u32u __attribute__((aligned(1), may_alias));
+typedef uint64_t u64u __attribute__((aligned(1), may_alias));
+
+/* A value: row-major elements in their memory form. A set of n is n bytes, 0 or 1. */
+typedef struct Slot {
+    Type type;
+    uint64_t count;               /* elements; of a set its n */
+    uint32_t size;                /* bytes of an element */
+    uint8_t *at;                  /* its own buffer, or what it is a view of (constants, rows of stacks, reshapes) */
+} Slot;
+
+typedef struct Step Step;
+typedef struct Frame Frame;
+typedef void StepRun(Interp *in, const Step *step);
+
+typedef struct Body {
+    uint32_t n;
+    Step *step;
+    Slot **arg;
+} Body;
+
+struct Step {
+    const Op *op;
+    StepRun *run;                 /* NULL: control, see run_body */
+    size_t number;                /* in Events */
+    Slot **operand, **result;     /* NULL where an optional operand is absent */
+    const Const *cst[OP_MAX_CONSTS];
+    const uint8_t *data[OP_MAX_CONSTS];   /* row-major contents of constants read as values, boxes and mixed stacks */
+    Body *region;
+    Frame *callee;
+    bool fma;                     /* contract: one rounding for a term */
+    bool decided;                 /* `active`: its operand's relu has compared already */
+};
+
+/* A network's values and steps. Calls are acyclic, so a network is never at work twice: one frame each. */
+struct Frame {
+    const Network *net;
+    Slot *slot;                   /* by Value */
+    Body body;
+    uint8_t **out;                /* where a return puts its values */
+};
+
+struct Interp {
+    Arena *arena;
+    Frame *frame;                 /* of the network itself; callees hang on their steps */
+    Counts counted, tallied;
+    Events *events;
+    uint64_t event;               /* size of the current step's event */
+    uint32_t *rows, *cols;        /* members of a step's sets */
+    bool fast_fma;                /* the processor has fused multiply-add */
+};
+
+/* ---- cost.c ------------------------------------------------------------------------------------------------------- */
+
+/* The network itself, then every network that it may call, directly or not, each once. Events number the ops of all of
+ * them in this order, each network's as the walk goes. (*place)[k] is where network k of the module stands, if it does. */
+const Network **network_reach(Arena *arena, const Network *net, size_t *n, const uint32_t **place);
+
+/* ---- interp_int.c: integers of any width, element by element ------------------------------------------------------ */
+
+/* Two's complement in the memory form; results wrap to `bits`. i1 holds 0 or 1, and that is its value everywhere.
+ * r may be a or b. */
+typedef void IntBinary(uint32_t bits, uint8_t *r, const uint8_t *a, const uint8_t *b);
+IntBinary int_add, int_sub, int_mul, int_div, int_and, int_or, int_xor, int_min, int_max;
+void int_neg(uint32_t bits, uint8_t *r, const uint8_t *a);
+void int_abs(uint32_t bits, uint8_t *r, const uint8_t *a);
+void int_shl(uint32_t bits, uint8_t *r, const uint8_t *a, uint32_t by);
+void int_lshr(uint32_t bits, uint8_t *r, const uint8_t *a, uint32_t by);
+int int_compare(uint32_t bits, const uint8_t *a, const uint8_t *b);      /* -1, 0, 1 */
+bool int_is_zero(uint32_t bits, const uint8_t *a);
+/* Wraps or extends. */
+void int_resize(uint32_t to, uint8_t *r, uint32_t from, const uint8_t *a);
+/* Nearest float, ties to even; overflow to infinity. */
+double int_to_f64(uint32_t bits, const uint8_t *a);
+float int_to_f32(uint32_t bits, const uint8_t *a);
+/* Truncates, saturates; NaN gives 0. */
+void int_from_f64(uint32_t bits, uint8_t *r, double value);
+/* Widths up to 64. */
+int64_t int_load(uint32_t bits, const uint8_t *a);
+void int_store(uint32_t bits, uint8_t *r, int64_t value);
+
+/* ---- interp_elements.c: elementwise ops, reductions, constants ------------------------------------------------------- */
+
+StepRun step_binary, step_unary, step_cmp, step_select, step_cast, step_bits, step_shift, step_ord, step_reduce, step_within;
+
+/* ---- interp_sums.c: sums of products ------------------------------------------------------------------------------- */
+
+StepRun step_affine, step_matmul, step_matmix, step_dot;
+
+/* ---- interp_shapes.c: moving elements ------------------------------------------------------------------------------ */
+
+StepRun step_const, step_row, step_reshape, step_transpose, step_concat, step_slice, step_splat, step_index;
+
+/* ---- interp_choose.c: what is evaluated next ------------------------------------------------------------------------- */
+
+StepRun step_best, step_active, step_size, step_test, step_topk, step_descend, step_tally;
+/* The members of a set in ascending order; returns their number. */
+uint32_t set_members(const Slot *set, uint32_t *out);
+
+static inline uint32_t slot_index(const Slot *s) { return *(const u32u *)s->at; }
+
+#endif
