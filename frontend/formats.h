@@ -77,7 +77,14 @@ bool integer_parse(const char *at, size_t len, int64_t *out);
 
 /* Converts a number to one element of `type` at `out`: floats round to nearest, integers must be exact and fit.
  * False when it does not fit. */
+const char *element_from_text(Type type, const char *at, size_t len, void *out); /* NULL, or "is no number" and the like */
 bool element_from_f64(Type type, double value, void *out);
 bool element_from_i64(Type type, int64_t value, void *out);
+
+/* ---- csv.c ----------------------------------------------------------------------------------------------------------- */
+
+/* Rows of numbers as text. */
+bool csv_read(Arena *arena, Diags *diags, uint32_t source, Bytes text, Type row, Samples *out);
+void csv_write(FILE *out, const Samples *samples);
 
 #endif

@@ -5,7 +5,6 @@
  */
 #include "formats.h"
 
-#include <errno.h>
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
@@ -13,20 +12,47 @@
 
 enum { LONGEST_NUMBER = 500 };
 
-bool number_parse(const char *at, size_t len, double *out)
+/* strtof and strtod with the C locale: a program that uses us may have set another one. Both, since reading an f32 as
+ * f64 first would round twice. */
+static bool parse_float(const char *at, size_t len, float *narrow, double *wide)
 {
-    char copy[LONGEST_NUMBER + 1];
+    char copy[LONGEST_NUMBER + 1], *end;
     if (len == 0 || len > LONGEST_NUMBER || memchr(at, '\0', len) || *at == ' ' || (*at >= '\t' && *at <= '\r'))
         return false;
     memcpy(copy, at, len);
     copy[len] = '\0';
-    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0); /* a program that uses us may have set another one */
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (!c)
         return false;
-    char *end;
-    *out = strtod_l(copy, &end, c);
+    if (narrow)
+        *narrow = strtof_l(copy, &end, c);
+    else
+        *wide = strtod_l(copy, &end, c);
     freelocale(c);
     return end == copy + len;
+}
+
+bool number_parse(const char *at, size_t len, double *out)
+{
+    return parse_float(at, len, NULL, out);
+}
+
+const char *element_from_text(Type type, const char *at, size_t len, void *out)
+{
+    static const char no_number[] = "is no number", no_fit[] = "does not fit";
+    float narrow;
+    double wide;
+    int64_t whole;
+    if (!number_parse(at, len, &wide))
+        return no_number;
+    if (type.elem == ELEM_F32) {
+        parse_float(at, len, &narrow, NULL);
+        memcpy(out, &narrow, 4);
+        return isinf(narrow) && !isinf(wide) ? no_fit : NULL;
+    }
+    if (type.elem != ELEM_F64 && integer_parse(at, len, &whole))
+        return element_from_i64(type, whole, out) ? NULL : no_fit;
+    return element_from_f64(type, wide, out) ? NULL : no_fit;
 }
 
 bool integer_parse(const char *at, size_t len, int64_t *out)
