@@ -346,7 +346,7 @@ static void saturated(uint32_t bits, uint8_t *r, bool negative)
         uint32_t n = limbs_of(bits);
         for (uint32_t i = 0; i < n; i++)
             to[i] = UINT64_MAX;
-        to[n - 1] = UINT64_MAX >> (n * 64 - bits + 1);
+        to[n - 1] = UINT64_MAX >> (n * 64 - bits) >> 1;
         for (uint32_t i = 0; negative && i < n; i++)
             to[i] = ~to[i];
     }
