@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-const char *operator_text(Operator op)
+const char *fe_operator_text(Operator op)
 {
     static const char *const text[] = {"@", "+", "-", "*", "/", "==", "!=", "<", "<=", ">", ">=", "&&", "||", "!", "-"};
     return text[op];
@@ -29,7 +29,7 @@ Symbol *ast_intern(Parse *p, const char *text, size_t len)
     return *bucket = s;
 }
 
-bool name_is(Name name, const char *text)
+bool fe_name_is(Name name, const char *text)
 {
     return name.symbol && strcmp(name.symbol->text, text) == 0;
 }

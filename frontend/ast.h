@@ -68,7 +68,7 @@ typedef enum Operator {           /* in the order of operator_text's table (ast.
     OPERATOR_eq, OPERATOR_ne, OPERATOR_lt, OPERATOR_le, OPERATOR_gt, OPERATOR_ge,
     OPERATOR_and, OPERATOR_or, OPERATOR_not, OPERATOR_neg
 } Operator;
-const char *operator_text(Operator op);
+const char *fe_operator_text(Operator op);
 
 struct Expr {
     ExprKind kind;
@@ -172,7 +172,7 @@ typedef struct Parse {
 } Parse;
 
 Symbol *ast_intern(Parse *p, const char *text, size_t len);
-bool name_is(Name name, const char *text);
+bool fe_name_is(Name name, const char *text);
 
 /* Reads a whole file into p->program; false when something was reported. */
 bool ast_parse(Parse *p);
@@ -215,7 +215,7 @@ void ast_add_decl(Parse *p, Decl *decl);
 
 /* The next token of p's text (yytoken_kind_t), its span in *span; 0 at the end. Bad characters are reported and skipped. */
 typedef struct Lexer Lexer;
-Lexer *lexer_new(Parse *p);
-int lexer_next(Lexer *lexer, Span *span);
+Lexer *fe_lexer_new(Parse *p);
+int fe_lexer_next(Lexer *lexer, Span *span);
 
 #endif

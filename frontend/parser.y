@@ -408,7 +408,7 @@ static bool parse(Parse *p, int first)
         arena_exhausted(p->arena);
     arena_defer(p->arena, release_parser, state);
     size_t errors = diag_errors(p->diags);
-    Lexer *lexer = lexer_new(p);
+    Lexer *lexer = fe_lexer_new(p);
     Span span = {p->source, (uint32_t)p->at, (uint32_t)p->at};
     p->last = span;
     p->last_token = first;
@@ -419,7 +419,7 @@ static bool parse(Parse *p, int first)
             p->last = span;
             p->last_token = token;
         }
-        token = lexer_next(lexer, &span);
+        token = fe_lexer_next(lexer, &span);
         if (token == T_NAME && begins_exit(p, span))
             token = T_EXIT;
     }
