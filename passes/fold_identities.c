@@ -7,7 +7,7 @@
  *      always, for every x, NaN, ±infinity and −0.0 included:
  *          x − (+0.0)   x + (−0.0)   x * 1   x / 1   − − x   cast to itself          → x
  *          (−0.0) − x → − x      x + (− y) → x − y      x − (− y) → x + y
- *          relu relu x → relu x          relu |x| → |x|        | |x| |, |− x| → |x|        |relu x| → relu x
+ *          relu relu x, |relu x| → relu x          | |x| |, |− x| → |x|
  *          min(x, x), max(x, x) → x      min(min(x, y), y) → min(x, y), max likewise
  *          select with a constant condition, or of twice the same value
  *          integers: x ± 0, x shifted by 0, x and x, x or x, x and −1, x or 0, x xor 0, x * 0 → 0
@@ -131,7 +131,7 @@ static bool fold_neg(const Place *p)
 
 static bool fold_relu(const Place *p)
 {
-    return (definition(p, p->a, OP_relu) || definition(p, p->a, OP_abs)) && p->floats && becomes(p, p->a);
+    return definition(p, p->a, OP_relu) && becomes(p, p->a);
 }
 
 static bool fold_abs(const Place *p)

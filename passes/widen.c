@@ -13,7 +13,7 @@
  * Not the same bits as f32, and asked for by the user: every f32 result inside becomes f64, so each op rounds to 53 bits
  * instead of 24. Casts from f32 are exact; outputs are rounded once, to nearest even (a value beyond the range of f32
  * becomes infinity there). Weights stay f32 in memory: affine and matmix widen them exactly. `ord` looks at the bits
- * of an f32, so its operand is rounded back. NaN, infinity and −0.0 keep their kind and sign.
+ * of an f32, `within` compares with ends that are f32: their operands are rounded back. NaN, infinity and −0.0 keep their kind and sign.
  *
  * Ends: one sweep; every value's type is changed at most once.
  */
@@ -72,6 +72,13 @@ static void widen_results(Network *net, Op *op, Value *wide)
     }
 }
 
+/* Ops whose meaning hangs on the type they were written for. */
+static bool looks_at_f32(const Network *net, const Op *op)
+{
+    return (op->kind == OP_ord && net->values.at[op->result[0]].type.n == 32)
+        || (op->kind == OP_within && const_get(net->module, op->cst[0])->type.elem == ELEM_F32);
+}
+
 static bool has_f32(const Network *net)
 {
     for (size_t v = 1; v < net->values.len; v++)
@@ -101,7 +108,7 @@ bool pass_widen(Network *net, PassContext *ctx)
             for (uint32_t k = 0; k < net->n_outputs; k++)
                 if (net->output[k].type.elem == ELEM_F32)
                     narrow_operand(op, k + 1, type_f32());
-        if (op->kind == OP_ord && net->values.at[op->result[0]].type.n == 32)
+        if (looks_at_f32(net, op))
             narrow_operand(op, 0, type_f32());
         widen_region_arguments(net, op);
         widen_results(net, op, wide);
