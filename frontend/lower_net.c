@@ -136,45 +136,90 @@ static int order_of(Type element, const uint8_t *a, const uint8_t *b)
     return 0;
 }
 
-/* One end of a range: a constant of the input's element type, a scalar or (if `whole`) of the input's shape. */
-static const Const *box_end(Lowering *l, const Expr *e, Type t, bool whole)
+/* One end of a range: row-major elements of the input's type, one or (if `whole`) as many as the input has. Not put into the pool
+ * of constants: the box is. */
+typedef struct BoxEnd { uint8_t *data; Type type; } BoxEnd;
+
+static bool end_data(Lowering *l, const Expr *e, const Val *v, BoxEnd *out)
+{
+    uint32_t size = type_element_bytes(out->type);
+    uint64_t n = type_count(out->type);
+    out->data = arena_array(l->arena, n, size);
+    if (v->kind == VAL_LIT) {
+        for (uint64_t i = 0; i < n; i++)
+            if (!fe_lit_store(l, v->lit[i], type_element(out->type), out->data + i * size))
+                return false;
+        return true;
+    }
+    v = fe_coerce(l, v, out->type, e->span, "the end of a range");
+    if (!fe_is_poison(v))
+        const_copy(const_get(l->m, v->cst), out->data);
+    return !fe_is_poison(v);
+}
+
+static bool is_finite(Type element, const uint8_t *at)
+{
+    float f;
+    double d;
+    memcpy(&f, at, 4);
+    if (element.elem == ELEM_F64)
+        memcpy(&d, at, 8);
+    else
+        d = f;
+    return isfinite(d);
+}
+
+static bool box_end(Lowering *l, const Expr *e, Type t, bool whole, BoxEnd *out)
 {
     const Val *v = fe_eval(l, e);
     if (fe_is_poison(v))
-        return NULL;
-    if (v->kind != VAL_LIT && v->kind != VAL_CONST) {
-        fe_fail(l, e->span, "the end of a range must be a number known at compile time, found %s", fe_val_type(l, v));
-        return NULL;
-    }
-    Type want = v->type.rank == 0 || !whole ? type_element(t) : t;
-    v = fe_coerce(l, v, want, e->span, "the end of a range");
-    if (fe_is_poison(v))
-        return NULL;
-    const Const *c = const_get(l->m, v->cst);
-    for (uint64_t i = 0; type_is_float(t) && i < type_count(want); i++)
-        if (!isfinite(const_f64(c, i))) {
-            fe_fail(l, e->span, "a box is finite; this end is %s", isnan(const_f64(c, i)) ? "NaN" : "infinite");
-            return NULL;
-        }
-    return c;
+        return false;
+    if (v->kind != VAL_LIT && v->kind != VAL_CONST)
+        return !fe_is_poison(fe_fail(l, e->span, "the end of a range must be a number known at compile time, found %s", fe_val_type(l, v)));
+    bool scalar = v->type.rank == 0;
+    bool fits = scalar || (whole && v->type.rank == t.rank && memcmp(v->type.dim, t.dim, t.rank * sizeof t.dim[0]) == 0);
+    if (!fits)
+        return !fe_is_poison(fe_fail(l, e->span, "the end of a range is a number%s, found %s",
+                                     whole ? str_printf(l->arena, " or has the input's shape, %s", type_print(l->arena, t)) : "", fe_val_type(l, v)));
+    out->type = scalar ? type_element(t) : t;
+    if (!end_data(l, e, v, out))
+        return false;
+    for (uint64_t i = 0; type_is_float(t) && i < type_count(out->type); i++)
+        if (!is_finite(type_element(t), out->data + i * type_element_bytes(t)))
+            return !fe_is_poison(fe_fail(l, e->span, "a box is finite, and this end is not"));
+    return true;
+}
+
+/* A number as messages show it. */
+static const char *shown(Lowering *l, Type element, const uint8_t *at)
+{
+    float f;
+    double d;
+    int64_t i = 0;
+    memcpy(&i, at, type_element_bytes(element) < 8 ? type_element_bytes(element) : 8);
+    memcpy(&f, at, 4);
+    if (type_is_int(element))
+        return element.n < 64 ? str_printf(l->arena, "%lld", (long long)((int64_t)((uint64_t)i << (64 - element.n)) >> (64 - element.n))) : "the first";
+    if (element.elem == ELEM_F32)
+        return str_printf(l->arena, "%.9g", (double)f);
+    memcpy(&d, at, 8);
+    return str_printf(l->arena, "%.17g", d);
 }
 
 static bool box_range(Lowering *l, const Expr *lo, const Expr *hi, Type t, bool whole, uint64_t from, uint64_t n, uint8_t *out)
 {
-    const Const *a = box_end(l, lo, t, whole), *b = box_end(l, hi, t, whole);
-    if (!a || !b)
+    BoxEnd a, b;
+    if (!box_end(l, lo, t, whole, &a) || !box_end(l, hi, t, whole, &b))
         return false;
     Span span = {lo->span.source, lo->span.begin, hi->span.end};
+    Type element = type_element(t);
     uint32_t size = type_element_bytes(t);
     uint64_t total = type_count(t);
     for (uint64_t i = 0; i < n; i++) {
-        const uint8_t *x = const_element(a, a->type.rank ? i : 0), *y = const_element(b, b->type.rank ? i : 0);
-        if (order_of(type_element(t), x, y) > 0) {
-            if (a->type.rank || b->type.rank)
-                fe_fail(l, span, "an empty range at element %llu: %g to %g", (unsigned long long)i, const_f64(a, a->type.rank ? i : 0), const_f64(b, b->type.rank ? i : 0));
-            else
-                fe_fail(l, span, "an empty range: %g is greater than %g", const_f64(a, 0), const_f64(b, 0));
-            return false;
+        const uint8_t *x = a.data + (a.type.rank ? i * size : 0), *y = b.data + (b.type.rank ? i * size : 0);
+        if (order_of(element, x, y) > 0) {
+            const char *where = a.type.rank || b.type.rank ? str_printf(l->arena, " at element %llu", (unsigned long long)i) : "";
+            return !fe_is_poison(fe_fail(l, span, "an empty range%s: %s is greater than %s", where, shown(l, element, x), shown(l, element, y)));
         }
         memcpy(out + (from + i) * size, x, size);
         memcpy(out + (total + from + i) * size, y, size);
