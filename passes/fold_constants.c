@@ -169,12 +169,26 @@ static bool fold_product(Network *net, Op *op, PassContext *ctx)
     return true;
 }
 
+/* A relu of a constant that decides an activity stays: without it `active` would have to compare again, at every run. */
+static bool *deciding_values(Arena *arena, const Network *net)
+{
+    bool *decides = NEW_ARRAY(arena, net->values.len, bool);
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, net)
+        if (op->kind == OP_active)
+            decides[op_operand(op, 0)] = true;
+    return decides;
+}
+
 bool pass_fold_constants(Network *net, PassContext *ctx)
 {
     bool changed = false;
+    const bool *decides = deciding_values(ctx->arena, net);
+    size_t n_values = net->values.len;
     OpWalk walk;
     FOR_EACH_OP(walk, op, net) {
-        if (is_foldable(net, op)) {
+        bool stays = op->kind == OP_relu && op->result[0] < n_values && decides[op->result[0]];
+        if (!stays && is_foldable(net, op)) {
             fold(net, op, ctx);
             changed = true;
         } else if (op->kind == OP_matmul) {

@@ -21,20 +21,11 @@
  * Several boxed inputs: their tests are joined by `and`. Values inside the box keep their bits (−0.0 too: neither end
  * of a box replaces an equal value). Costs two comparisons an input element, and two more to clamp: network_guard_cost.
  *
- * Ends: a network that has a `within` is left alone.
+ * Ends: a network whose boxed inputs are all tested against their boxes already is left alone.
  */
 #include "pass_util.h"
 
 #include <string.h>
-
-static bool has_guard(const Network *net)
-{
-    OpWalk walk;
-    FOR_EACH_OP(walk, op, net)
-        if (op->kind == OP_within)
-            return true;
-    return false;
-}
 
 static ConstId i32_const(Network *net, const char *name, int value)
 {
@@ -52,7 +43,7 @@ static ConstId box_end(Network *net, const Port *input, unsigned end)
     return const_add(m, name, input->type, both + end * (const_bytes(box) / 2), box->span);
 }
 
-/* Whether all boxed inputs lie in their boxes; 0 when there is none. */
+/* Whether all boxed inputs lie in their boxes. */
 static Value build_inside(Builder *b)
 {
     Network *net = b->net;
@@ -63,8 +54,7 @@ static Value build_inside(Builder *b)
         Value in = build_within(b, net->body->arg[i], net->input[i].box);
         inside = inside ? build_binary(b, OP_and, inside, in) : in;
     }
-    if (inside)
-        value_name(net, inside, "inside");
+    value_name(net, inside, "inside");
     return inside;
 }
 
@@ -112,14 +102,12 @@ static void build_status(Network *net, Builder *b, Value inside)
 
 bool pass_guard(Network *net, PassContext *ctx)
 {
-    if (net->options.outside == OUTSIDE_promise || has_guard(net))
+    if (network_is_guarded(net))
         return false;
     Op *first = net->body->first;
     Builder b = builder_before(first);
     b.span = net->span;
     Value inside = build_inside(&b);
-    if (!inside)
-        return false;
     switch (net->options.outside) {
     case OUTSIDE_status:
         build_refusal(&b, inside);

@@ -76,8 +76,19 @@ bool op_may_leave(const Op *op)
     return leaves(op, NULL) || any_op_within(op, leaves, NULL);
 }
 
-const char *value_label(Arena *arena, const Network *net, Value v)
+static bool input_is_tested(const Network *net, uint32_t input)
 {
-    const char *name = value_info(net, v)->name;
-    return name ? str_printf(arena, "%%%s", name) : "a value";
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, net)
+        if (op->kind == OP_within && op_operand(op, 0) == net->body->arg[input] && op->cst[0] == net->input[input].box)
+            return true;
+    return false;
+}
+
+bool network_is_guarded(const Network *net)
+{
+    for (uint32_t i = 0; i < net->n_inputs; i++)
+        if (net->input[i].box && net->options.outside != OUTSIDE_promise && !input_is_tested(net, i))
+            return false;
+    return true;
 }

@@ -25,7 +25,7 @@ bool op_may_leave(const Op *op);
 /* Calls f(op, data) on every op inside the regions of `op`, outer before inner; stops and returns true when f does. */
 bool any_op_within(const Op *op, bool (*f)(const Op *op, void *data), void *data);
 
-/* What a message calls a value: its source name with %, or "a value". */
-const char *value_label(Arena *arena, const Network *net, Value v);
+/* Whether nothing is left for the guard to do: no boxed input, a promise, or every boxed input tested against its box. */
+bool network_is_guarded(const Network *net);
 
 #endif

@@ -4,6 +4,7 @@
  * The one idea: the named levels are pipelines in the same notation that users write, so there is one path.
  */
 #include "pipeline.h"
+#include "pass_util.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -157,20 +158,6 @@ bool pipeline_parse(Arena *arena, Diags *diags, const char *text, bool named, Pi
 }
 
 /* ---- order ---- */
-
-static bool network_is_guarded(const Network *net)
-{
-    bool boxed = false;
-    for (uint32_t i = 0; i < net->n_inputs; i++)
-        boxed |= net->input[i].box != 0;
-    if (!boxed || net->options.outside == OUTSIDE_promise)
-        return true;
-    OpWalk walk;
-    FOR_EACH_OP(walk, op, net)
-        if (op->kind == OP_within)
-            return true;
-    return false;
-}
 
 unsigned pipeline_given(const Module *m)
 {
