@@ -19,11 +19,13 @@ Symbol *ast_intern(Parse *p, const char *text, size_t len)
 {
     if (!p->buckets)
         p->buckets = NEW_ARRAY(p->arena, SYMBOL_BUCKETS, Symbol *);
-    Symbol **bucket = &p->buckets[hash_bytes(text, len).lo % SYMBOL_BUCKETS];
+    uint64_t hash = hash_bytes(text, len).lo;
+    Symbol **bucket = &p->buckets[hash % SYMBOL_BUCKETS];
     for (Symbol *s = *bucket; s; s = s->next)
-        if (strlen(s->text) == len && memcmp(s->text, text, len) == 0)
+        if (s->hash == hash && strncmp(s->text, text, len) == 0 && s->text[len] == '\0')
             return s;
     Symbol *s = NEW(p->arena, Symbol);
+    s->hash = hash;
     s->text = str_ndup(p->arena, text, len);
     s->next = *bucket;
     return *bucket = s;

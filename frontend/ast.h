@@ -19,6 +19,7 @@ typedef struct Decl Decl;
 
 typedef struct Symbol {
     const char *text;
+    uint64_t hash;
     struct Binding *local;        /* innermost local meaning, maintained while lowering */
     Decl *decl;                   /* the network, layer, weights, const or data of this name */
     struct Symbol *next;          /* in its bucket */
@@ -153,7 +154,7 @@ typedef struct Program { Decl *first, *last; } Program;
 
 /* ---- the parser's state and ast.c, its constructors: one call an action ------------------------------------------------ */
 
-enum { SYMBOL_BUCKETS = 1024 };
+enum { SYMBOL_BUCKETS = 4096 };
 
 typedef struct Parse {
     Arena *arena;

@@ -256,19 +256,20 @@ static void run_for(Lowering *l, const Stmt *s)
     Symbol *symbol = node->name.symbol;
     if (s->body->value)
         fe_fail(l, s->body->value->span, "the body of a loop has no value: end it with `let … ;` lines");
-    for (int64_t i = first; i <= last && !l->exhausted; i++) {
-        /* The index lies over the scope without being in it: unhung before the next round. */
-        Binding *over = NEW(l->arena, Binding);
-        *over = (Binding){.symbol = symbol, .val = fe_lit_scalar(l, i, LIT_INT, node->name.span), .frame = l->frame,
-                          .scope = UINT32_MAX, .hidden = symbol->local};
-        symbol->local = over;
-        l->steps++;
+    /* The index lies over the scope without being in it; unhung again at the end. */
+    Binding over = {.symbol = symbol, .frame = l->frame, .scope = UINT32_MAX, .hidden = symbol->local};
+    size_t errors = diag_errors(l->diags);
+    for (int64_t i = first; i <= last && fe_step(l, s->span) && diag_errors(l->diags) == errors; i++) {
+        over.val = fe_lit_scalar(l, i, LIT_INT, node->name.span);
+        symbol->local = &over;
         run_statements(l, s->body);
-        if (symbol->local == over)
-            symbol->local = over->hidden;
-        else
+        if (symbol->local != &over) {
             fe_fail(l, node->name.span, "the body of this loop redefines its own index `%s`", symbol->text);
-        if (symbol->local != over->hidden || i == INT64_MAX)
+            symbol->local->hidden = over.hidden;
+            return;
+        }
+        symbol->local = over.hidden;
+        if (i == INT64_MAX)
             return;
     }
 }

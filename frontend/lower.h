@@ -109,6 +109,8 @@ Value fe_emit_value(Lowering *l, Span span, const OpInit *init);
 /* ---- lower_expr.c -------------------------------------------------------------------------------------------------------- */
 
 const Val *fe_eval(Lowering *l, const Expr *e);
+/* Counts a step of unrolling; false when there have been too many (reported once). */
+bool fe_step(Lowering *l, Span span);
 /* As a value of the running network; 0 when something was reported. */
 Value fe_to_value(Lowering *l, const Val *v, Span span);
 /* As a constant or value of exactly this type; `what` begins the message: "output `y`". */

@@ -406,14 +406,22 @@ static const Val *eval_kind(Lowering *l, const Expr *e)
     return fe_fail(l, e->span, "this has no meaning here");
 }
 
+bool fe_step(Lowering *l, Span span)
+{
+    if (!l->exhausted && ++l->steps > LOWER_MAX_STEPS) {
+        l->exhausted = true;
+        fe_fail(l, span, "this program unrolls to more than %d steps", LOWER_MAX_STEPS);
+    }
+    return !l->exhausted;
+}
+
 const Val *fe_eval(Lowering *l, const Expr *e)
 {
-    if (l->exhausted)
+    if (!fe_step(l, e->span))
         return fe_val_poison(l);
-    if (++l->steps > LOWER_MAX_STEPS || l->depth >= LOWER_MAX_DEPTH) {
+    if (l->depth >= LOWER_MAX_DEPTH) {
         l->exhausted = true;
-        return fe_fail(l, e->span, l->steps > LOWER_MAX_STEPS ? "this program unrolls to more than %d operations" : "layers and networks nest more than %d levels deep here",
-                    l->steps > LOWER_MAX_STEPS ? LOWER_MAX_STEPS : LOWER_MAX_DEPTH);
+        return fe_fail(l, e->span, "layers and networks nest more than %d levels deep here", LOWER_MAX_DEPTH);
     }
     l->depth++;
     const Val *v = eval_kind(l, e);

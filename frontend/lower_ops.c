@@ -97,7 +97,7 @@ static const Val *fail_product(Lowering *l, const Product *p)
     else
         poison = fe_fail(l, p->expr->span, "%s has %u elements, %s has %u rows", x, a->type.dim[0], y, b->type.dim[0]);
     if (a->type.rank == 2 && b->type.rank == 1 && a->type.dim[0] == b->type.dim[0])
-        diag_note(l->diags, p->expr->span, "its %u rows would fit: `transpose(…)` turns it", a->type.dim[0]);
+        diag_note(l->diags, p->expr->span, "`transpose(…)` turns its %u rows into columns, which would fit", a->type.dim[0]);
     fe_note_definition(l, a);
     fe_note_definition(l, b);
     return poison;

@@ -306,6 +306,9 @@ static bool among(const char *name, const char *const *list)
     return false;
 }
 
+/* Said only when nothing else is expected. */
+static const char *const rare[] = {"`:`", "`=>`", "the end of the file", NULL};
+
 /* What may continue an expression, what may begin one, and words that are names too: each group is said in one word. */
 static const char *const continuing[] = {"`+`", "`-`", "`*`", "`/`", "`@`", "`==`", "`!=`", "`<`", "`>`", "`<=`", "`>=`", "`&&`", "`||`",
                                          "`(`", "`[`", NULL};
@@ -319,18 +322,19 @@ static void read_out(Parse *p, const yypcontext_t *context, Text *out, bool *aft
     int n = yypcontext_expected_tokens(context, kind, YYNTOKENS);
     const char *name[YYNTOKENS + 1];
     size_t names = 0;
-    bool begins = false, takes_name = false;
+    bool begins = false, takes_name = false, closes = false;
     *after_expression = false;
     for (int i = 0; i < n; i++) {
         const char *word = yysymbol_name(kind[i]);
         begins |= kind[i] == YYSYMBOL_NUMBER;
         takes_name |= kind[i] == YYSYMBOL_NAME;
+        closes |= strcmp(word, "`)`") == 0 || strcmp(word, "`]`") == 0 || kind[i] == YYSYMBOL_NETWORK;
         *after_expression |= strcmp(word, "`+`") == 0;
     }
     for (int i = 0; i < n; i++) {
         const char *word = yysymbol_name(kind[i]);
         if ((begins && among(word, beginning)) || (takes_name && among(word, contextual)) ||
-            (*after_expression && among(word, continuing)))
+            (*after_expression && among(word, continuing)) || (closes && among(word, rare)))
             continue;
         name[names++] = word;
     }
