@@ -15,19 +15,36 @@ const char *fe_operator_text(Operator op)
 
 /* ---- names ------------------------------------------------------------------------------------------------------------- */
 
+static void rehash(Parse *p, SymbolTable *table, size_t buckets)
+{
+    Symbol **old = table->bucket;
+    size_t n = table->buckets;
+    table->bucket = NEW_ARRAY(p->arena, buckets, Symbol *);
+    table->buckets = buckets;
+    for (size_t i = 0; i < n; i++)
+        for (Symbol *s = old[i], *next; s; s = next) {
+            next = s->next;
+            Symbol **bucket = &table->bucket[s->hash % buckets];
+            s->next = *bucket;
+            *bucket = s;
+        }
+}
+
 Symbol *ast_intern(Parse *p, const char *text, size_t len)
 {
-    if (!p->buckets)
-        p->buckets = NEW_ARRAY(p->arena, SYMBOL_BUCKETS, Symbol *);
+    SymbolTable *table = p->symbols;
+    if (table->n >= table->buckets)
+        rehash(p, table, table->buckets ? table->buckets * 2 : 64);
     uint64_t hash = hash_bytes(text, len).lo;
-    Symbol **bucket = &p->buckets[hash % SYMBOL_BUCKETS];
+    Symbol **bucket = &table->bucket[hash % table->buckets];
     for (Symbol *s = *bucket; s; s = s->next)
         if (s->hash == hash && strncmp(s->text, text, len) == 0 && s->text[len] == '\0')
             return s;
     Symbol *s = NEW(p->arena, Symbol);
-    s->hash = hash;
     s->text = str_ndup(p->arena, text, len);
+    s->hash = hash;
     s->next = *bucket;
+    table->n++;
     return *bucket = s;
 }
 

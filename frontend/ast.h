@@ -154,7 +154,7 @@ typedef struct Program { Decl *first, *last; } Program;
 
 /* ---- the parser's state and ast.c, its constructors: one call an action ------------------------------------------------ */
 
-enum { SYMBOL_BUCKETS = 4096 };
+typedef struct SymbolTable { Symbol **bucket; size_t buckets, n; } SymbolTable;
 
 typedef struct Parse {
     Arena *arena;
@@ -162,7 +162,7 @@ typedef struct Parse {
     uint32_t source;
     const char *text;             /* the whole source; positions are bytes of it */
     size_t at, end;               /* the part that is being read */
-    Symbol **buckets;
+    SymbolTable *symbols;         /* empty at first */
     Program *program;
     Expr *expression;             /* the result when one expression is read */
     Vec(Span) open;               /* brackets not yet closed */

@@ -49,7 +49,8 @@ Module *fe_parse_cnet(Arena *arena, Diags *diags, const char *path, const char *
         return NULL;
     size_t errors = diag_errors(diags);
     Program program = {0};
-    Parse parse = {.arena = arena, .diags = diags, .source = source, .text = text, .end = len, .program = &program};
+    SymbolTable symbols = {0};
+    Parse parse = {.arena = arena, .diags = diags, .source = source, .text = text, .end = len, .program = &program, .symbols = &symbols};
     if (!ast_parse(&parse))
         return NULL;
     Module *m = module_new(arena, diags);
