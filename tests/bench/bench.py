@@ -31,19 +31,27 @@ NETS = os.path.join(os.path.dirname(ROOT), "shared", "data", "nets")
 PAIRS = 11
 
 
+# Runs argv[1:] and prints wall and CPU seconds and peak bytes. A process of its own: the peak of a child includes the memory of
+# the process that it was forked from.
+LAUNCH = """
+import os, sys, time
+start = time.perf_counter()
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+wall = time.perf_counter() - start
+print(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status))
+"""
+
+
 class Measured:
     """One run of a command: wall and CPU seconds, peak bytes."""
 
-    def __init__(self, command, **more):
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **more)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        self.wall = time.perf_counter() - start
-        self.cpu = usage.ru_utime + usage.ru_stime
-        self.peak = usage.ru_maxrss * 1024
-        if process.returncode:
-            raise SystemExit(f"exit status {process.returncode}: {' '.join(command)}")
+    def __init__(self, command):
+        said = subprocess.run([sys.executable, "-I", "-S", "-c", LAUNCH, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              text=True, check=True).stdout.split()
+        self.wall, self.cpu, self.peak, status = map(float, said[-4:])
+        if status:
+            raise SystemExit(f"exit status {status:.0f}: {' '.join(command)}")
 
 
 def table(title, head, rows):
