@@ -81,6 +81,13 @@ const char *element_from_text(Type type, const char *at, size_t len, void *out);
 bool element_from_f64(Type type, double value, void *out);
 bool element_from_i64(Type type, int64_t value, void *out);
 
+/* ---- safetensors_write.c ----------------------------------------------------------------------------------------------- */
+
+typedef struct NamedConst { const char *name; const Const *c; } NamedConst;
+
+bool safetensors_holds(Type type);
+void safetensors_write(Arena *arena, FILE *out, size_t n, const NamedConst *list);
+
 /* ---- csv.c ----------------------------------------------------------------------------------------------------------- */
 
 /* Rows of numbers as text. */

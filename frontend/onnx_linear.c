@@ -39,7 +39,7 @@ static double get_float(Type type, const uint8_t *data, size_t i)
 }
 
 /* factor * constant, each product rounded once: a product of two f32 is exact in f64. */
-static bool scale(OnnxGraph *g, OnnxValue *v, float factor, const char *what, const OnnxValue **out)
+static bool scale(OnnxGraph *g, OnnxValue *v, float factor, const char *what, OnnxValue **out)
 {
     *out = v;
     if (factor == 1)
@@ -65,7 +65,7 @@ static ConstId matrix(OnnxGraph *g, OnnxValue *v, uint64_t rows, uint64_t cols, 
 }
 
 /* The elements of a constant, stretched to n by numpy's rules for [1, n]; 0 (reported) when they do not fit. */
-static ConstId bias_vector(OnnxGraph *g, const OnnxValue *c, uint64_t n, bool negate)
+static ConstId bias_vector(OnnxGraph *g, OnnxValue *c, uint64_t n, bool negate)
 {
     uint64_t count = onnx_count(c);
     if (count != n && count != 1) {
@@ -73,9 +73,9 @@ static ConstId bias_vector(OnnxGraph *g, const OnnxValue *c, uint64_t n, bool ne
         return 0;
     }
     uint32_t bytes = type_element_bytes(c->elem), dim = (uint32_t)n;
-    const uint8_t *from = onnx_data(g, (OnnxValue *)(uintptr_t)c);
     if (count == n && !negate)
-        return const_add(g->m, c->name, type_vector(c->elem, dim), from, g->span);
+        return onnx_const_shaped(g, c, 1, &dim);
+    const uint8_t *from = onnx_data(g, c);
     uint8_t *data = arena_big(g->arena, (size_t)n * bytes, 64);
     for (uint64_t i = 0; i < n; i++) {
         memcpy(data + i * bytes, from + (count == 1 ? 0 : i) * bytes, bytes);
@@ -130,7 +130,7 @@ static Value multiply(OnnxGraph *g, OnnxValue *a, OnnxValue *b, uint64_t m, uint
 {
     Value x = build_reshape(&g->b, onnx_value(g, a), 2, (uint32_t[]){(uint32_t)m, (uint32_t)k});
     Value y = build_reshape(&g->b, onnx_value(g, b), 2, (uint32_t[]){(uint32_t)k, (uint32_t)n});
-    Value product = build_matmul(&g->b, x, y, ir_chains(n, k));
+    Value product = build_matmul(&g->b, x, y, ir_chains(m * n, k));
     return build_reshape(&g->b, product, 1, (uint32_t[]){(uint32_t)(m * n)});
 }
 
@@ -243,11 +243,10 @@ static bool op_gemm(OnnxGraph *g, OnnxValue **in, size_t n_in)
     if (p.alpha != 1 && !type_is_float(a->elem))
         return onnx_fail(g, "alpha = %g cannot be applied to %s", (double)p.alpha, onnx_shape(g, a));
     if (right || left) {
-        const OnnxValue *weights, *bias = NULL;
+        OnnxValue *w, *bias = NULL;
         bool constant_bias = c && onnx_is_constant(c);
-        if (!scale(g, right ? b : a, p.alpha, "alpha", &weights) || (constant_bias && !scale(g, c, p.beta, "beta", &bias)))
+        if (!scale(g, right ? b : a, p.alpha, "alpha", &w) || (constant_bias && !scale(g, c, p.beta, "beta", &bias)))
             return false;
-        OnnxValue *w = (OnnxValue *)(uintptr_t)weights;
         ConstId id = right ? matrix(g, w, b->dim[0], b->dim[1], !p.trans_b) : matrix(g, w, a->dim[0], product_of(a->dim + 1, a->rank - 1), p.trans_a);
         ConstId bias_id = constant_bias ? bias_vector(g, bias, p.m * p.n, false) : 0;
         if (constant_bias && !bias_id)

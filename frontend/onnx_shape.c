@@ -31,7 +31,7 @@ static bool op_identity(OnnxGraph *g, OnnxValue **in, size_t n)
 
 static bool op_dropout(OnnxGraph *g, OnnxValue **in, size_t n)
 {
-    if (n > 2 && in[2] && onnx_is_constant(in[2]) && onnx_count(in[2]) == 1 && *onnx_data(g, in[2]))
+    if (n > 2 && in[2] && !(onnx_is_constant(in[2]) && onnx_count(in[2]) == 1 && !*onnx_data(g, in[2])))
         return onnx_fail(g, "training mode is not supported; export the model for inference");
     return op_identity(g, in, 1);
 }
