@@ -1,4 +1,4 @@
-/* dead_code.c — remove ops nobody uses, and constants no op mentions.
+/* dead_code.c — remove ops nobody uses.
  *
  *      %a = relu %x                                  %b = abs %x
  *      %b = abs %x                           =>      return %b
@@ -6,13 +6,12 @@
  *
  * Same bits: no value that leaves the network depends on what goes. Nothing here traps (integer division by zero is 0,
  * trips are bounded), so an op without users has no effect unless it ends a block, may leave the network, calls another
- * network or counts. The pool of constants belongs to the module: it is swept with the module's last network.
+ * network or counts. Constants stay in the pool, where clones of a network may need them; only those that ops mention are
+ * counted and emitted.
  *
  * Ends: one sweep from the last op to the first; users come after what they use, so their going is seen in time.
  */
 #include "pass_util.h"
-
-/* ---- what can go ---- */
 
 static bool has_effect(const Op *op, void *data)
 {
@@ -43,47 +42,6 @@ static bool release_operands(const Op *op, void *data)
     return false;
 }
 
-/* ---- constants ---- */
-
-/* Calls f on every place of the module that names a constant. */
-static void each_const_slot(Module *m, void (*f)(ConstId *slot, ConstId *map), ConstId *map)
-{
-    for (size_t k = 0; k < m->networks.len; k++) {
-        Network *net = m->networks.at[k];
-        for (uint32_t i = 0; i < net->n_inputs; i++)
-            f(&net->input[i].box, map);
-        OpWalk walk;
-        FOR_EACH_OP(walk, op, net)
-            for (uint32_t i = 0; i < OP_MAX_CONSTS; i++)
-                f(&op->cst[i], map);
-    }
-}
-
-static void mark(ConstId *slot, ConstId *map) { map[*slot] = 1; }
-static void renumber(ConstId *slot, ConstId *map) { *slot = map[*slot]; }
-
-/* Drops constants that nothing names and numbers the others anew, in order. */
-static size_t sweep_constants(Module *m, Arena *scratch)
-{
-    ConstId *map = NEW_ARRAY(scratch, m->consts.len, ConstId);
-    each_const_slot(m, mark, map);
-    size_t kept = 1, n = m->consts.len;
-    map[0] = 0;
-    for (size_t id = 1; id < n; id++) {
-        if (!map[id])
-            continue;
-        map[id] = (ConstId)kept;
-        m->consts.at[kept++] = m->consts.at[id];
-    }
-    if (kept == n)
-        return 0;
-    each_const_slot(m, renumber, map);
-    m->consts.len = kept;
-    return n - kept;
-}
-
-/* ---- ops ---- */
-
 static size_t sweep_ops(Network *net, PassContext *ctx)
 {
     Release release = {.uses = network_count_uses(ctx->arena, net)};
@@ -105,10 +63,7 @@ static size_t sweep_ops(Network *net, PassContext *ctx)
 
 bool pass_dead_code(Network *net, PassContext *ctx)
 {
-    Module *m = net->module;
     size_t ops = sweep_ops(net, ctx);
-    size_t constants = m->networks.at[m->networks.len - 1] == net ? sweep_constants(m, ctx->arena) : 0;
     pass_stat(ctx, "ops removed", ops);
-    pass_stat(ctx, "constants removed", constants);
-    return ops + constants > 0;
+    return ops > 0;
 }
