@@ -72,6 +72,12 @@ static const char *type_text(const Printer *p, Value v)
     return v > 0 && v < p->net->values.len ? type_print(p->scratch, p->net->values.at[v].type) : "?";
 }
 
+/* Of an op that may be broken: the verifier prints those. */
+static Value operand(const Printer *p, const Op *op, uint32_t slot)
+{
+    return slot < op->n_operands && op->operand[slot] < p->net->values.len ? op_operand(op, slot) : 0;
+}
+
 static const char *const_text(const Printer *p, ConstId id)
 {
     return id < p->m->consts.len && p->m->consts.at[id] ? p->m->consts.at[id]->name : "?";
@@ -128,23 +134,23 @@ static void print_const_item(const Printer *p, const Op *op, const Item *item, b
     if (op->cst[item->slot] == 0)
         return;
     fprintf(p->out, "%s@%s", separator(first), const_text(p, op->cst[item->slot]));
-    if (item->index_slot >= 0 && op_operand(op, (uint32_t)item->index_slot))
-        fprintf(p->out, "[%s]", value_text(p, op_operand(op, (uint32_t)item->index_slot)));
+    if (item->index_slot >= 0 && operand(p, op, (uint32_t)item->index_slot))
+        fprintf(p->out, "[%s]", value_text(p, operand(p, op, (uint32_t)item->index_slot)));
 }
 
 static void print_item(const Printer *p, const Op *op, const Item *item, bool *first)
 {
     switch (item->kind) {
     case ITEM_OPERAND:
-        fprintf(p->out, "%s%s", separator(first), value_text(p, op_operand(op, item->slot)));
+        fprintf(p->out, "%s%s", separator(first), value_text(p, operand(p, op, item->slot)));
         return;
     case ITEM_KEYED:
-        if (op_operand(op, item->slot))
-            fprintf(p->out, "%s%s = %s", separator(first), item->key, value_text(p, op_operand(op, item->slot)));
+        if (operand(p, op, item->slot))
+            fprintf(p->out, "%s%s = %s", separator(first), item->key, value_text(p, operand(p, op, item->slot)));
         return;
     case ITEM_VARIADIC:
         for (uint32_t i = op_info(p->m, op->kind)->n_fixed; i < op->n_operands; i++)
-            fprintf(p->out, "%s%s", separator(first), value_text(p, op_operand(op, i)));
+            fprintf(p->out, "%s%s", separator(first), value_text(p, operand(p, op, i)));
         return;
     case ITEM_CONST:
         print_const_item(p, op, item, first);

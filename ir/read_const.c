@@ -40,7 +40,7 @@ static bool fill_element(Filler *f)
         token.end = r->last_end;
     }
     if (!element_parse(r->scratch, r->locale, f->type, r->lex.text + token.begin, token.end - token.begin, f->at, &why))
-        return READ_FAIL(r, read_span(r, token), "expected %s as %s", why, type_print(r->scratch, type_element(f->type)));
+        return READ_FAIL(r, read_span(r, token), "this is no %s: expected %s", type_print(r->scratch, type_element(f->type)), why);
     f->at += type_element_bytes(f->type);
     return true;
 }
@@ -70,7 +70,8 @@ static bool text_can_hold(Reader *r, Type element, uint64_t count)
     uint64_t left = r->lex.len - r->token.begin, least = element_least_text(element);
     if (count <= left / least)
         return true;
-    return READ_FAIL(r, read_span(r, r->token), "%" PRIu64 " elements are announced, and only %" PRIu64 " bytes of text are left", count, left);
+    return READ_FAIL(r, read_span(r, r->token), "%" PRIu64 " element%s announced, and only %" PRIu64 " bytes of text are left", count,
+                     count == 1 ? " is" : "s are", left);
 }
 
 static bool read_elements(Reader *r, Type type, uint8_t **data)

@@ -35,14 +35,20 @@ static const char *key_of(const Reader *r, Token token, const char *name)
     return marked ? str_printf(r->scratch, "'%s", name) : name;
 }
 
+/* A name is free again when the block of its value has ended. */
+static bool is_in_force(const Local *local)
+{
+    return local && local->scope && local->scope->open;
+}
+
 bool read_define(Reader *r, Token token, Value value)
 {
     const char *name = lex_name(&r->lex, token, r->scratch);
     bool is_new;
     uint32_t *place = names_put(&r->names, key_of(r, token, name), &is_new);
     Local *old = is_new ? NULL : &r->locals.at[*place];
-    if (old && old->scope) {
-        diag_error(r->diags, read_span(r, token), "`%%%s` is defined already; every value has a name of its own", name_quoted(r->scratch, name));
+    if (is_in_force(old)) {
+        diag_error(r->diags, read_span(r, token), "`%%%s` is defined already, and its name is not free until its block ends", name_quoted(r->scratch, name));
         diag_note(r->diags, old->span, "here");
         return false;
     }
@@ -161,7 +167,7 @@ static bool read_callee(OpText *o, Attr *attr)
     const uint32_t *number = names_find(&r->networks, name);
     const char *quoted = name_quoted(r->scratch, name);
     if (!number)
-        return READ_FAIL(r, read_span(r, token), "no network `@%s` is defined above%s; a callee comes before its callers", quoted,
+        return READ_FAIL(r, read_span(r, token), "no network `@%s` is defined above (a callee comes before its callers)%s", quoted,
                          read_names_hint(r, name, "@", &r->networks));
     if (*number == NETWORK_CURRENT)
         return READ_FAIL(r, read_span(r, token), "`@%s` calls itself; calls must be acyclic", quoted);
@@ -210,9 +216,9 @@ static bool unknown_key(OpText *o, Token token, const char *key)
             keys[n++] = o->info->item[i].key;
         }
     const char *hint = read_hint(o->r, key, keys, n);
-    if (n == 0)
-        return READ_FAIL(o->r, read_span(o->r, token), "`%s` has no `%s`", o->info->name, key);
-    return READ_FAIL(o->r, read_span(o->r, token), "`%s` has no `%s`%s; it has %s", o->info->name, key, hint, all.at);
+    if (n == 0 || *hint)
+        return READ_FAIL(o->r, read_span(o->r, token), "`%s` has no `%s`%s", o->info->name, key, hint);
+    return READ_FAIL(o->r, read_span(o->r, token), "`%s` has no `%s`; it has %s", o->info->name, key, all.at);
 }
 
 static bool read_keyed(OpText *o)
@@ -544,6 +550,8 @@ static bool read_whole_op(OpText *o, Block *block)
     if (!read_results(o) || !read_kind(o) || !read_args(o) || !read_marks(o) || !read_types(o))
         return false;
     o->span = read_since(o->r, begin);
+    if (o->r->token.kind == TOKEN_BAD) /* reported: what is missing may be what it was meant to be */
+        return false;
     if (!nothing_is_missing(o) || !read_regions(o) || !read_line_end(o))
         return false;
     return !o->broken && build(o, block);
@@ -562,7 +570,7 @@ static bool read_op(Reader *r, Block *block)
         bool is_new;
         const char *name = lex_name(&r->lex, op.result.at[i], r->scratch);
         uint32_t *place = names_put(&r->names, key_of(r, op.result.at[i], name), &is_new);
-        if (!is_new)
+        if (!is_new && is_in_force(&r->locals.at[*place]))
             continue;
         *place = (uint32_t)r->locals.len;
         Local broken = {.span = read_span(r, op.result.at[i])};

@@ -153,7 +153,10 @@ bool read_word_of(Reader *r, const char *what, const char *const *words, size_t 
     Text all = text_new(r->scratch);
     for (size_t i = 0; i < n; i++)
         text_add(&all, "%s`%s`", i ? ", " : "", words[i]);
-    return READ_FAIL(r, read_span(r, r->token), "`%s` is not %s%s; it is one of %s", word, what, read_hint(r, word, words, n), all.at);
+    const char *hint = read_hint(r, word, words, n);
+    if (*hint)
+        return READ_FAIL(r, read_span(r, r->token), "`%s` is not %s%s", word, what, hint);
+    return READ_FAIL(r, read_span(r, r->token), "`%s` is not %s: it is one of %s", word, what, all.at);
 }
 
 /* ---- types ---- */
