@@ -55,6 +55,18 @@ bool span_is_whole(Span span)
     return span.begin == UINT32_MAX && span.end == 0;
 }
 
+unsigned diag_line(const Diags *diags, Span span)
+{
+    if (span.source == 0 || span.source > diags->sources.len || span_is_whole(span))
+        return 0;
+    const Source *source = &diags->sources.at[span.source - 1];
+    unsigned line = 1;
+    for (const char *p = source->text, *end = p + (span.begin < source->len ? span.begin : source->len);
+         (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+        line++;
+    return line;
+}
+
 /* ---- reports ---- */
 
 static bool same(const Report *a, const Report *b)

@@ -114,6 +114,8 @@ Diags *diag_new(Arena *arena);
 uint32_t diag_source(Diags *diags, const char *name, const char *text, size_t len);
 /* A span that names a whole source, without a place in it. */
 Span diag_whole(uint32_t source);
+/* The line, from 1, in which a span begins; 0 for none. Linear in the text before it. */
+unsigned diag_line(const Diags *diags, Span span);
 
 /* Reports. Wording: what is wrong, both numbers, a way out; no capital, no full stop; names in `backquotes`.
  * Warnings carry the flag that controls them ("shadow" prints as [-Wshadow]); remarks the pass they come from.
