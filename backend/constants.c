@@ -1,0 +1,325 @@
+/* constants.c — from the IR's constants to bytes in the order in which the loops read them.
+ *
+ * In: a constant and a layout. Out: a global of raw bytes (in the JIT: an address). The one idea: a dense layer reads
+ * weights as one stream, so they are stored that way once, at compile time:
+ *
+ *      W[rows, cols], tile 4:      tile 0: w00 w10 w20 w30 | w01 w11 w21 w31 | …      tile 1: w40 w50 …
+ *
+ * One column of a tile is a whole number of the widest level's vectors, so all levels share the bytes; rows are padded
+ * with zeros, which never leave the padding. Memory: one constant is converted at a time, and the source's pages are
+ * given back.
+ */
+#include "gen.h"
+
+#include <string.h>
+
+/* ---- layouts ---- */
+
+static uint32_t round_up(uint32_t n, uint32_t unit)
+{
+    return (uint32_t)(((uint64_t)n + unit - 1) / unit * unit);
+}
+
+static uint32_t power_of_two_from(uint32_t n)
+{
+    uint32_t p = 1;
+    while (p < n)
+        p *= 2;
+    return p;
+}
+
+uint32_t be_chains(const Op *op, uint32_t attr)
+{
+    return op->attr[attr].i > 1 ? (uint32_t)op->attr[attr].i : 1;
+}
+
+/* Elements of the sum's type in the widest vector. */
+static uint32_t panel_lanes(const Target *target, Type element)
+{
+    uint32_t lanes = target->panel_bytes / type_element_bytes(element);
+    return lanes > 1 ? lanes : 1;
+}
+
+Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
+{
+    const Const *W = const_get(net->module, op->cst[AFFINE_W]);
+    Type sum = type_element(value_type(net, op->operand[AFFINE_x]));
+    const uint32_t *dim = W->type.dim + (W->kind == CONST_STACK);
+    Layout l = {.kind = LAYOUT_PANELS, .element = type_element(W->type), .rows = dim[0], .cols = dim[1], .tile = 1};
+    uint32_t lanes = panel_lanes(target, sum), chains = type_is_float(sum) ? be_chains(op, AFFINE_order) : 1;
+    bool sparse = op->operand[AFFINE_cols] || op->operand[AFFINE_rows];
+    uint64_t bytes = type_element_bytes(l.element);
+    /* Few rows would leave most of a panel empty: then a chain is a lane, and the columns run along the vector. */
+    if (!sparse && chains >= 4 && l.rows <= lanes / 2) {
+        l.kind = LAYOUT_LANES;
+        l.chains = chains;
+        l.slot_bytes = (uint64_t)l.rows * round_up(l.cols, chains) * bytes;
+    } else {
+        uint32_t most = 16 * lanes;               /* 16 vectors of sums: one pass over x on the widest level */
+        if (l.rows <= lanes / 2) {
+            l.tile = power_of_two_from(l.rows);
+            l.n_tiles = l.rows > 0;
+        } else {
+            l.n_tiles = (uint32_t)(((uint64_t)l.rows + most - 1) / most);
+            l.tile = round_up((l.rows + l.n_tiles - 1) / l.n_tiles, lanes);
+        }
+        l.slot_bytes = (uint64_t)l.n_tiles * l.tile * l.cols * bytes;
+    }
+    l.bytes = l.slot_bytes * (W->kind == CONST_STACK ? W->type.dim[0] : 1);
+    return l;
+}
+
+uint32_t be_padded_rows(const Layout *l)
+{
+    return l->kind == LAYOUT_LANES ? l->rows : l->n_tiles * l->tile;
+}
+
+Layout be_layout_bias(const Target *target, const Network *net, const Op *op)
+{
+    Layout weights = be_layout_weights(target, net, op), l = {.kind = LAYOUT_ROWS, .rows = weights.rows};
+    const Const *b = op->cst[AFFINE_b] ? const_get(net->module, op->cst[AFFINE_b]) : NULL;
+    l.element = type_element(value_type(net, op->operand[AFFINE_x]));
+    l.tile = be_padded_rows(&weights);
+    l.n_tiles = 1;
+    l.slot_bytes = (uint64_t)l.tile * type_element_bytes(l.element);
+    l.bytes = l.slot_bytes * (b && b->kind == CONST_STACK ? b->type.dim[0] : 1);
+    return l;
+}
+
+Layout be_layout_raw(const Const *c)
+{
+    Layout l = {.kind = LAYOUT_RAW, .element = type_element(c->type), .bytes = const_bytes(c)};
+    if (c->kind == CONST_STACK)
+        l.slot_bytes = c->type.dim[0] ? l.bytes / c->type.dim[0] : 0;
+    return l;
+}
+
+Layout be_layout_tree(const Const *c, LayoutKind part)
+{
+    const Tree *t = c->tree;
+    uint64_t bytes = part == LAYOUT_NODES ? t->n_nodes * sizeof *t->node : part == LAYOUT_LEAVES ? t->n_leaves * sizeof *t->leaf
+                                          : (uint64_t)t->n_nodes * type_element_bytes(t->key);
+    return (Layout){.kind = part, .element = t->key, .bytes = bytes};
+}
+
+static bool layout_equal(const Layout *a, const Layout *b)
+{
+    return a->kind == b->kind && type_equal(a->element, b->element) && a->rows == b->rows && a->cols == b->cols &&
+           a->tile == b->tile && a->n_tiles == b->n_tiles && a->chains == b->chains && a->bytes == b->bytes;
+}
+
+/* ---- conversion ---- */
+
+/* Where the matrix of slot `s` begins, and its strides in bytes. */
+typedef struct Matrix { const uint8_t *at; int64_t row, col; uint32_t size; } Matrix;
+
+static Matrix matrix_of(const Const *c, uint64_t slot)
+{
+    uint32_t d = c->kind == CONST_STACK, size = type_element_bytes(c->type);
+    return (Matrix){c->data + (d ? (int64_t)slot * c->stride[0] * (int64_t)size : 0), c->stride[d] * (int64_t)size,
+                    c->stride[d + 1] * (int64_t)size, size};
+}
+
+static void copy_element(uint8_t *to, const uint8_t *from, uint32_t size)
+{
+    switch (size) {                               /* a fixed size is one move */
+    case 4: memcpy(to, from, 4); break;
+    case 8: memcpy(to, from, 8); break;
+    default: memcpy(to, from, size); break;
+    }
+}
+
+/* Blocks of 16 rows: 16 streams are read, 64 bytes written at a time, whichever way the source lies. */
+static void fill_panels(const Const *c, uint64_t slot, const Layout *l, uint8_t *out)
+{
+    Matrix m = matrix_of(c, slot);
+    for (uint32_t t = 0; t < l->n_tiles; t++)
+        for (uint32_t block = 0; block < l->tile; block += 16) {
+            uint32_t first = t * l->tile + block, end = block + 16 < l->tile ? first + 16 : t * l->tile + l->tile;
+            if (end > l->rows)
+                end = l->rows;
+            for (uint32_t k = 0; k < l->cols; k++) {
+                uint8_t *to = out + (((uint64_t)t * l->cols + k) * l->tile + block) * m.size;
+                for (uint32_t r = first; r < end; r++, to += m.size)
+                    copy_element(to, m.at + r * m.row + k * m.col, m.size);
+            }
+        }
+}
+
+static void write_float(uint8_t *to, Type t, double value)
+{
+    float narrow = (float)value;
+    if (t.elem == ELEM_F32)
+        memcpy(to, &narrow, 4);
+    else
+        memcpy(to, &value, 8);
+}
+
+/* The padding is -0: whatever x holds (it is read as +0 there), the product is -0, and adding -0 changes nothing. */
+static void fill_lanes(const Const *c, uint64_t slot, const Layout *l, uint8_t *out)
+{
+    Matrix m = matrix_of(c, slot);
+    uint32_t padded = round_up(l->cols, l->chains);
+    for (uint32_t r = 0; r < l->rows; r++)
+        for (uint32_t k = 0; k < padded; k++, out += m.size)
+            if (k < l->cols)
+                copy_element(out, m.at + r * m.row + k * m.col, m.size);
+            else
+                write_float(out, l->element, -0.0);
+}
+
+static void fill_rows(const Const *c, uint64_t slot, const Layout *l, uint8_t *out)
+{
+    uint32_t size = type_element_bytes(l->element);
+    for (uint32_t r = 0; r < l->rows; r++, out += size) {
+        uint64_t i = slot * l->rows + r;
+        if (type_is_float(l->element)) {
+            double v = const_f64(c, i);
+            write_float(out, l->element, v == 0 ? 0.0 : v);
+        } else {
+            memcpy(out, const_element(c, i), size);
+        }
+    }
+}
+
+static void fill(const Const *c, const Layout *l, uint8_t *out)
+{
+    if (l->kind == LAYOUT_RAW) {
+        const_copy(c, out);
+        return;
+    }
+    uint64_t slots = c->kind == CONST_STACK ? c->type.dim[0] : 1;
+    for (uint64_t s = 0; s < slots; s++, out += l->slot_bytes) {
+        if (l->kind == LAYOUT_PANELS)
+            fill_panels(c, s, l, out);
+        else if (l->kind == LAYOUT_LANES)
+            fill_lanes(c, s, l, out);
+        else
+            fill_rows(c, s, l, out);
+    }
+}
+
+/* ---- into the module ---- */
+
+LLVMValueRef be_bytes(Emitter *e, const char *name, const void *bytes, uint64_t n, uint32_t align)
+{
+    LLVMValueRef init = LLVMConstStringInContext2(e->c, bytes, n, true);
+    LLVMValueRef g = LLVMAddGlobal(e->module, LLVMTypeOf(init), name);
+    LLVMSetInitializer(g, init);
+    LLVMSetGlobalConstant(g, true);
+    LLVMSetLinkage(g, LLVMInternalLinkage);
+    LLVMSetUnnamedAddress(g, LLVMGlobalUnnamedAddr);
+    LLVMSetAlignment(g, align);
+    return g;
+}
+
+static LLVMValueRef address_of(Emitter *e, const void *at)
+{
+    return LLVMConstIntToPtr(LLVMConstInt(e->size, (uintptr_t)at, 0), e->ptr);
+}
+
+/* In the JIT constants stay where they are when their bytes need no conversion. */
+/* Bytes that need no conversion, or NULL. */
+static const void *as_it_lies(const Const *c, const Layout *l)
+{
+    if (c && l->kind == LAYOUT_RAW && const_is_row_major(c))
+        return c->data;
+    if (l->kind == LAYOUT_NODES)
+        return c->tree->node;
+    if (l->kind == LAYOUT_LEAVES)
+        return c->tree->leaf;
+    if (l->kind == LAYOUT_THRESHOLDS)
+        return c->tree->threshold;
+    return NULL;
+}
+
+static LLVMValueRef place_jit(Emitter *e, const Const *c, const Layout *l)
+{
+    uint32_t align = l->bytes && type_element_bytes(l->element) < 8 ? type_element_bytes(l->element) : 8;
+    const void *lies = as_it_lies(c, l);
+    if (lies && (uintptr_t)lies % align == 0)
+        return address_of(e, lies);
+    uint8_t *own = arena_big(e->arena, l->bytes + 64, 64);
+    if (lies)
+        memcpy(own, lies, l->bytes);
+    else if (c)
+        fill(c, l, own);
+    return address_of(e, own);
+}
+
+static LLVMValueRef place_object(Emitter *e, const Const *c, const Layout *l)
+{
+    static const char *const kinds[] = {
+        [LAYOUT_RAW] = "raw", [LAYOUT_PANELS] = "panels", [LAYOUT_LANES] = "lanes", [LAYOUT_ROWS] = "rows",
+        [LAYOUT_NODES] = "nodes", [LAYOUT_THRESHOLDS] = "thresholds", [LAYOUT_LEAVES] = "leaves"};
+    char *name = str_printf(e->arena, "%s.%s", c ? c->name : "zero", kinds[l->kind]);
+    const void *lies = as_it_lies(c, l);
+    if (lies)
+        return be_bytes(e, name, lies, l->bytes, e->target.align);
+    Arena *scratch = arena_new(e->arena);
+    if (!scratch)
+        arena_exhausted(e->arena);
+    uint8_t *bytes = arena_big(scratch, l->bytes, 64);
+    if (c)
+        fill(c, l, bytes);
+    LLVMValueRef g = be_bytes(e, name, bytes, l->bytes, e->target.align);
+    arena_free(scratch);
+    if (c && const_is_row_major(c))
+        file_done_with(c->data, const_bytes(c));
+    return g;
+}
+
+LLVMValueRef be_constant(Emitter *e, const Module *m, ConstId id, const Layout *layout)
+{
+    for (size_t i = 0; i < e->constants.len; i++)
+        if (e->constants.at[i].id == id && layout_equal(&e->constants.at[i].layout, layout))
+            return e->constants.at[i].address;
+    const Const *c = id ? const_get(m, id) : NULL;
+    LLVMValueRef address = e->jit ? place_jit(e, c, layout) : place_object(e, c, layout);
+    ConstEntry entry = {id, *layout, address};
+    vec_push(e->arena, e->constants, entry);
+    return address;
+}
+
+/* ---- sizes ---- */
+
+typedef struct Seen { ConstId id; Layout layout; } Seen;
+typedef Vec(Seen) SeenList;
+
+static uint64_t count_once(Arena *arena, SeenList *seen, ConstId id, Layout layout)
+{
+    for (size_t i = 0; i < seen->len; i++)
+        if (seen->at[i].id == id && layout_equal(&seen->at[i].layout, &layout))
+            return 0;
+    Seen entry = {id, layout};
+    vec_push(arena, *seen, entry);
+    return layout.bytes;
+}
+
+uint64_t be_model_bytes(const Target *target, const Network *net)
+{
+    Arena *arena = arena_new(net->module->arena);
+    if (!arena)
+        arena_exhausted(net->module->arena);
+    SeenList seen = {0};
+    uint64_t sum = 0;
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, net) {
+        if (op->kind == OP_affine) {
+            sum += count_once(arena, &seen, op->cst[AFFINE_W], be_layout_weights(target, net, op));
+            sum += count_once(arena, &seen, op->cst[AFFINE_b], be_layout_bias(target, net, op));
+            continue;
+        }
+        if (op->kind == OP_descend) {
+            const Const *tree = const_get(net->module, op->cst[0]);
+            for (LayoutKind part = LAYOUT_NODES; part <= LAYOUT_LEAVES; part++)
+                sum += count_once(arena, &seen, op->cst[0], be_layout_tree(tree, part));
+            continue;
+        }
+        for (int i = 0; i < OP_MAX_CONSTS; i++)
+            if (op->cst[i])
+                sum += count_once(arena, &seen, op->cst[i], be_layout_raw(const_get(net->module, op->cst[i])));
+    }
+    arena_free(arena);
+    return sum;
+}

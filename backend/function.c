@@ -1,0 +1,285 @@
+/* function.c — one network at one level as one LLVM function, its *body*.
+ *
+ *      define internal i32 @NAME.v3(ptr %x, ptr %y) {
+ *      entry:  %frame = alloca [N x i8], align 64      ; or the caller's scratch
+ *              …ops in order, a file a family…
+ *      exit:   counts += counters                      ; counted bodies only
+ *              ret i32 %status
+ *      }
+ *
+ * In: network, plan, level. Out: the function. The one idea: a scalar is an SSA value, a tensor is an address that the
+ * plan has already chosen; so an op reads places and writes places, and knows nothing about lifetimes.
+ */
+#include "gen.h"
+
+#include <string.h>
+
+/* ---- places ---- */
+
+Place be_place(Fn *f, Value v)
+{
+    const Home *h = &f->plan->home[v];
+    if (f->place[v].at)
+        return f->place[v];
+    switch (h->storage) {
+    case STORAGE_INPUT:
+        return (Place){f->in[h->port], false};
+    case STORAGE_OUTPUT:
+        return (Place){f->out[h->port], false};
+    case STORAGE_FRAME:
+        return (Place){h->bytes ? be_at_const(f, f->frame, h->offset) : LLVMGetPoison(f->e->ptr), true};
+    case STORAGE_ALIAS:
+        if (h->root != v)
+            return be_place(f, h->root);
+        break;
+    case STORAGE_NONE:
+        break;
+    }
+    ICE("value %u is used before it is made", v);
+}
+
+Place be_define(Fn *f, Value v)
+{
+    return be_place(f, v);
+}
+
+void be_set_scalar(Fn *f, Value v, LLVMValueRef scalar)
+{
+    f->place[v] = (Place){scalar, false};
+}
+
+void be_set_alias(Fn *f, Value v, LLVMValueRef address)
+{
+    f->place[v] = (Place){address, false};
+}
+
+LLVMValueRef be_alloca(Fn *f, LLVMTypeRef type, const char *name)
+{
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(f->b);
+    LLVMValueRef end = LLVMGetBasicBlockTerminator(f->entry);
+    if (end)
+        LLVMPositionBuilderBefore(f->b, end);
+    else
+        LLVMPositionBuilderAtEnd(f->b, f->entry);
+    LLVMValueRef slot = LLVMBuildAlloca(f->b, type, name);
+    LLVMPositionBuilderAtEnd(f->b, here);
+    return slot;
+}
+
+/* ---- ops ---- */
+
+static void constant_value(Fn *f, const Op *op)
+{
+    const Const *c = const_get(f->m, op->cst[0]);
+    Value v = op->result[0];
+    if (!be_in_memory(value_type(f->net, v))) {
+        be_set_scalar(f, v, be_constant_scalar(f->e, c, 0));
+        return;
+    }
+    Layout raw = be_layout_raw(c);
+    be_set_alias(f, v, be_constant(f->e, f->m, op->cst[0], &raw));
+}
+
+static void row(Fn *f, const Op *op)
+{
+    const Const *c = const_get(f->m, op->cst[0]);
+    Value v = op->result[0];
+    Layout raw = be_layout_raw(c);
+    LLVMValueRef base = be_constant(f->e, f->m, op->cst[0], &raw);
+    LLVMValueRef i = LLVMBuildZExtOrBitCast(f->b, be_place(f, op_operand(op, 0)).at, f->e->size, "");
+    LLVMValueRef at = be_at(f, base, LLVMBuildMul(f->b, i, be_size(f->e, raw.slot_bytes), ""));
+    if (be_in_memory(value_type(f->net, v)))
+        be_set_alias(f, v, at);
+    else
+        be_set_scalar(f, v, be_load(f, raw.element, at, be_size(f->e, 0), 1));
+}
+
+/* counters += coefficients (x times) */
+static void tally(Fn *f, const Op *op)
+{
+    if (!f->counter[0])
+        return;
+    LLVMValueRef times = NULL;
+    if (op_operand(op, 0))
+        times = be_to_i64(f, value_type(f->net, op_operand(op, 0)), be_place(f, op_operand(op, 0)).at);
+    for (int k = 0; k < 4; k++) {
+        if (op->attr[k].i == 0)
+            continue;
+        LLVMValueRef n = LLVMConstInt(f->e->i64, (uint64_t)op->attr[k].i, 0);
+        if (times)
+            n = LLVMBuildMul(f->b, n, times, "");
+        LLVMValueRef sum = LLVMBuildAdd(f->b, LLVMBuildLoad2(f->b, f->e->i64, f->counter[k], ""), n, "");
+        LLVMBuildStore(f->b, sum, f->counter[k]);
+    }
+}
+
+static void emit_op(Fn *f, const Op *op)
+{
+    switch (op->kind) {
+    case OP_const:
+        constant_value(f, op);
+        return;
+    case OP_row:
+        row(f, op);
+        return;
+    case OP_affine:
+        be_affine(f, op);
+        return;
+    case OP_matmul:
+        be_matmul(f, op);
+        return;
+    case OP_matmix:
+        be_matmix(f, op);
+        return;
+    case OP_dot:
+        be_dot(f, op);
+        return;
+    case OP_reduce:
+        be_reduce(f, op);
+        return;
+    case OP_relu:
+        if (f->plan->fused_relu[op_operand(op, 0)] == op->result[0])
+            return;                               /* the affine has done it */
+        be_elementwise(f, op);
+        return;
+    case OP_add: case OP_sub: case OP_mul: case OP_div: case OP_neg: case OP_abs: case OP_min: case OP_max: case OP_exp:
+    case OP_tanh: case OP_sigmoid: case OP_sqrt: case OP_cmp: case OP_select: case OP_cast: case OP_and: case OP_or:
+    case OP_xor: case OP_shl: case OP_lshr: case OP_ord: case OP_splat:
+        be_elementwise(f, op);
+        return;
+    case OP_reshape: case OP_transpose: case OP_concat: case OP_slice: case OP_index:
+        be_shape(f, op);
+        return;
+    case OP_argmax: case OP_argmin: case OP_active: case OP_size: case OP_test: case OP_topk: case OP_descend: case OP_within:
+        be_selection(f, op);
+        return;
+    case OP_if: case OP_case: case OP_repeat: case OP_each: case OP_call:
+        be_region(f, op);
+        return;
+    case OP_yield: case OP_return: case OP_refuse:
+        be_terminator(f, op);
+        return;
+    case OP_tally:
+        tally(f, op);
+        return;
+    case OP__COUNT:
+        break;
+    }
+    ICE("op %d has no lowering", (int)op->kind);
+}
+
+void be_block(Fn *f, const Block *block)
+{
+    for (const Op *op = block->first; op; op = op->next) {
+        be_debug_place(f->e, op->span);
+        emit_op(f, op);
+    }
+}
+
+/* ---- the function around them ---- */
+
+LLVMTypeRef be_signature(Emitter *e, const Network *net, const Plan *plan, bool counted)
+{
+    uint32_t n = net->n_inputs + net->n_outputs + plan->scratch + counted;
+    LLVMTypeRef *params = NEW_ARRAY(e->arena, n + 1, LLVMTypeRef);
+    for (uint32_t i = 0; i < n; i++)
+        params[i] = e->ptr;
+    return LLVMFunctionType(e->i32, params, n, 0);
+}
+
+static void parameter_attribute(Emitter *e, LLVMValueRef fn, uint32_t i, const char *name)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    if (kind)
+        LLVMAddAttributeAtIndex(fn, i + 1, LLVMCreateEnumAttribute(e->c, kind, 0));
+}
+
+static void parameters(Fn *f, bool counted)
+{
+    const Network *net = f->net;
+    Emitter *e = f->e;
+    f->in = NEW_ARRAY(e->arena, net->n_inputs + 1, LLVMValueRef);
+    f->out = NEW_ARRAY(e->arena, net->n_outputs + 1, LLVMValueRef);
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < net->n_inputs; i++, at++) {
+        f->in[i] = LLVMGetParam(f->fn, at);
+        LLVMSetValueName2(f->in[i], net->input[i].name, strlen(net->input[i].name));
+        parameter_attribute(e, f->fn, at, "noalias");
+        parameter_attribute(e, f->fn, at, "readonly");
+    }
+    for (uint32_t i = 0; i < net->n_outputs; i++, at++) {
+        f->out[i] = LLVMGetParam(f->fn, at);
+        LLVMSetValueName2(f->out[i], net->output[i].name, strlen(net->output[i].name));
+        parameter_attribute(e, f->fn, at, "noalias");
+    }
+    if (f->plan->scratch)
+        parameter_attribute(e, f->fn, at, "noalias");
+    f->frame = f->plan->scratch ? LLVMGetParam(f->fn, at++) : NULL;
+    f->counts = counted ? LLVMGetParam(f->fn, at) : NULL;
+}
+
+/* The caller's scratch may lie anywhere: NAME_SCRATCH_BYTES has room to align it. */
+static LLVMValueRef align_scratch(Fn *f, LLVMValueRef scratch)
+{
+    LLVMTypeRef size = f->e->size;
+    uint64_t align = f->e->target.align;
+    LLVMValueRef at = LLVMBuildPtrToInt(f->b, scratch, size, "");
+    LLVMValueRef lost = LLVMBuildAnd(f->b, LLVMBuildNeg(f->b, at, ""), LLVMConstInt(size, align - 1, 0), "");
+    return be_at(f, scratch, lost);
+}
+
+static void prologue(Fn *f)
+{
+    Emitter *e = f->e;
+    LLVMPositionBuilderAtEnd(f->b, f->entry);
+    if (f->frame) {
+        f->frame = align_scratch(f, f->frame);
+    } else if (f->plan->frame_bytes > 0) {
+        f->frame = LLVMBuildAlloca(f->b, LLVMArrayType2(e->i8, f->plan->frame_bytes), "frame");
+        LLVMSetAlignment(f->frame, e->target.align);
+    }
+    f->status = LLVMBuildAlloca(f->b, e->i32, "status");
+    for (int k = 0; f->counts && k < 4; k++) {
+        f->counter[k] = LLVMBuildAlloca(f->b, e->i64, "counter");
+        LLVMBuildStore(f->b, LLVMConstInt(e->i64, 0, 0), f->counter[k]);
+    }
+    for (uint32_t i = 0; i < f->net->n_inputs; i++) {
+        Value v = f->net->body->arg[i];
+        Type t = value_type(f->net, v);
+        if (!be_in_memory(t))
+            be_set_scalar(f, v, be_load(f, t, f->in[i], be_size(e, 0), 1));
+    }
+}
+
+/* cnet_counts begins with uint64_t add, mul, cmp, other. */
+static void epilogue(Fn *f)
+{
+    Emitter *e = f->e;
+    LLVMPositionBuilderAtEnd(f->b, f->exit);
+    for (int k = 0; f->counts && k < 4; k++) {
+        LLVMValueRef at = be_at_const(f, f->counts, 8 * (uint64_t)k);
+        LLVMValueRef sum = LLVMBuildAdd(f->b, LLVMBuildLoad2(f->b, e->i64, at, ""), LLVMBuildLoad2(f->b, e->i64, f->counter[k], ""), "");
+        LLVMBuildStore(f->b, sum, at);
+    }
+    LLVMBuildRet(f->b, LLVMBuildLoad2(f->b, e->i32, f->status, ""));
+}
+
+LLVMValueRef be_body(Emitter *e, const Network *net, const Plan *plan, const Level *level, const char *name, bool counted)
+{
+    Fn state = {.e = e, .b = e->b, .net = net, .m = net->module, .plan = plan, .level = level}, *f = &state;
+    f->fn = LLVMAddFunction(e->module, name, be_signature(e, net, plan, counted));
+    be_attributes(e, f->fn, level);
+    be_debug_function(e, f->fn, net);
+    f->place = NEW_ARRAY(e->arena, net->values.len, Place);
+    parameters(f, counted);
+    f->entry = be_new_block(f, "entry");
+    f->exit = be_new_block(f, "exit");
+    prologue(f);
+    LLVMBasicBlockRef start = be_new_block(f, "start");
+    LLVMBuildBr(f->b, start);
+    LLVMPositionBuilderAtEnd(f->b, start);
+    be_block(f, net->body);
+    LLVMMoveBasicBlockAfter(f->exit, LLVMGetLastBasicBlock(f->fn));
+    epilogue(f);
+    return f->failed ? NULL : f->fn;
+}

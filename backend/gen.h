@@ -1,0 +1,277 @@
+/* gen.h — inside the back end: what one emission knows, and which file does what.
+ *
+ *      network  --buffers.c-->  plan: where every tensor lives
+ *      constants  --constants.c-->  bytes in the order the loops read them
+ *      network + plan + level  --function.c, region.c, affine.c, …-->  one LLVM function: the body
+ *      bodies  --dispatch.c, abi.c-->  what users call
+ *
+ * A *level* is a set of CPU features; on x86-64 a network has a body for each of four. Levels share constants and plan.
+ */
+#ifndef CNET_BACKEND_GEN_H
+#define CNET_BACKEND_GEN_H
+
+#include "backend.h"
+#include "compat.h"
+
+#include <llvm-c/TargetMachine.h>
+
+/* ---- targets.c ---------------------------------------------------------------------------------------------------- */
+
+typedef enum Arch { ARCH_X86_64, ARCH_AARCH64, ARCH_ARM, ARCH_RISCV64, ARCH_WASM32 } Arch;
+
+typedef struct Level {
+    const char *name;             /* "v3"; "" when there is only one */
+    const char *cpu;              /* function attribute target-cpu; NULL: the target machine's */
+    uint32_t vector_bytes;        /* widest vector worth using; 4: scalars */
+    uint32_t accumulators;        /* vectors of sums that fit in registers beside what else a loop needs */
+    bool fma;                     /* f32 and f64 fused multiply-add in hardware */
+} Level;
+
+enum { MAX_LEVELS = 4 };
+
+typedef struct Target {
+    Arch arch;
+    const char *triple, *cpu, *features, *abi;
+    LLVMTargetRef llvm;
+    uint32_t pointer_bits;
+    uint32_t panel_bytes;         /* constants are laid out for vectors of this size: the widest level's */
+    uint32_t align;               /* of the frame and of constants */
+    uint32_t n_levels;
+    Level level[MAX_LEVELS];      /* ascending */
+    bool dispatch;                /* several levels behind a slot */
+    bool freestanding, pic;
+    uint64_t max_stack;
+} Target;
+
+/* Reports and returns false when the target cannot be had, or cannot be had with this contraction. */
+bool be_target(Arena *arena, Diags *diags, const TargetOptions *options, Target *out);
+/* The highest level of x86-64 this machine runs: 1 … 4 (0: another machine). */
+int be_host_level(void);
+LLVMTargetMachineRef be_machine(const Target *target);
+
+/* ---- constants.c: layouts, and the bytes ----------------------------------------------------------------------------- */
+
+typedef enum LayoutKind {
+    LAYOUT_RAW,                   /* row-major, as the IR has it */
+    LAYOUT_PANELS,                /* matrix: tiles of rows, column by column: tile t, column k, row r of the tile */
+    LAYOUT_LANES,                 /* matrix: row by row, columns padded to `chains` with -0 */
+    LAYOUT_ROWS,                  /* vector, widened to the sum's type, -0 made +0, padded like the panels' rows */
+    LAYOUT_NODES, LAYOUT_THRESHOLDS, LAYOUT_LEAVES   /* a tree: TreeNode, keys, TreeLeaf */
+} LayoutKind;
+
+typedef struct Layout {
+    LayoutKind kind;
+    Type element;                 /* stored element type */
+    uint32_t rows, cols;
+    uint32_t tile, n_tiles;       /* PANELS, ROWS: rows of a tile, number of tiles */
+    uint32_t chains;              /* LANES */
+    uint64_t slot_bytes;          /* one element of a stack (or the whole, when it is none) */
+    uint64_t bytes;
+} Layout;
+
+/* How the weights (and the bias) of an affine are stored. Without a bias *bias describes a row of +0. */
+Layout be_layout_weights(const Target *target, const Network *net, const Op *affine);
+Layout be_layout_bias(const Target *target, const Network *net, const Op *affine);
+/* Rows that a kernel writes: at least those of the result. */
+uint32_t be_padded_rows(const Layout *weights);
+Layout be_layout_raw(const Const *c);
+Layout be_layout_tree(const Const *c, LayoutKind part);
+uint64_t be_model_bytes(const Target *target, const Network *net);
+
+/* ---- buffers.c: where tensors live ------------------------------------------------------------------------------------ */
+
+typedef enum Storage {
+    STORAGE_NONE,                 /* a scalar: an SSA value */
+    STORAGE_INPUT, STORAGE_OUTPUT,/* the caller's memory */
+    STORAGE_FRAME,                /* on the stack or in scratch, at `offset` */
+    STORAGE_ALIAS                 /* bytes of another value or of a constant: known when the op is emitted */
+} Storage;
+
+typedef struct Home {
+    Storage storage;
+    uint32_t port;                /* INPUT, OUTPUT */
+    uint64_t offset, bytes;       /* FRAME */
+    Value root;                   /* ALIAS of this value's memory; itself otherwise */
+} Home;
+
+typedef struct Plan {
+    Home *home;                   /* by Value */
+    Value *fused_relu;            /* by Value: an affine's result whose only user is this relu; 0: none */
+    uint64_t *stage;              /* by Value: loop accumulators that need a second buffer while they are exchanged; ~0: none */
+    uint64_t frame_bytes;
+    bool scratch;                 /* the frame is the caller's, not the stack's */
+} Plan;
+
+Plan be_plan(Arena *arena, const Target *target, const Network *net);
+/* Bytes of a value in memory: tensors, sets (as 64-bit words). */
+uint64_t be_type_bytes(Type t);
+bool be_in_memory(Type t);                        /* tensors and sets; scalars are SSA values */
+/* reshape, index and contiguous slices: their result is part of their operand's bytes. */
+bool be_shares_operand(const Network *net, const Op *op);
+
+/* Operand slots by name, in the order of ops.def. */
+enum { RETURN_status, RETURN_value };
+enum { EACH_over, EACH_init };
+
+/* ---- emit.c: one module ---------------------------------------------------------------------------------------------- */
+
+typedef struct ConstEntry { ConstId id; Layout layout; LLVMValueRef address; } ConstEntry;
+
+typedef struct Emitter {
+    Arena *arena;
+    Diags *diags;
+    const TargetOptions *options;
+    Target target;
+    bool jit;                     /* constants stay in this process's memory */
+    LLVMContextRef c;
+    LLVMModuleRef module;
+    LLVMBuilderRef b;
+    LLVMTargetDataRef data;
+    LLVMTypeRef i1, i8, i32, i64, ptr, size, void_;
+    Vec(ConstEntry) constants;
+    struct Debug *debug;
+} Emitter;
+
+void be_emitter_init(Emitter *e, Arena *arena, Diags *diags, const TargetOptions *options, LLVMContextRef context);
+/* Bodies, dispatch and entry points of one network. False after a report. */
+bool be_network(Emitter *e, const Network *net);
+bool be_optimise(Emitter *e, LLVMTargetMachineRef machine);
+/* Address of a constant in a layout, made at first use. */
+LLVMValueRef be_constant(Emitter *e, const Module *m, ConstId id, const Layout *layout);
+/* An internal constant of these bytes. */
+LLVMValueRef be_bytes(Emitter *e, const char *name, const void *bytes, uint64_t n, uint32_t align);
+void be_attribute(Emitter *e, LLVMValueRef fn, const char *key, const char *value);
+void be_attributes(Emitter *e, LLVMValueRef fn, const Level *level);
+bool be_counts(const Network *net);
+
+/* ---- function.c: one network at one level ------------------------------------------------------------------------------ */
+
+typedef struct Place {
+    LLVMValueRef at;              /* a scalar's value, or the address of the first byte */
+    bool padded;                  /* whole vectors may be read and written at the end */
+} Place;
+
+typedef struct Fn {
+    Emitter *e;
+    LLVMBuilderRef b;
+    const Network *net;
+    const Module *m;
+    const Plan *plan;
+    const Level *level;
+    LLVMValueRef fn, frame, counts;
+    LLVMBasicBlockRef entry, exit;
+    LLVMValueRef status;          /* alloca i32 */
+    LLVMValueRef counter[4];      /* allocas i64: add, mul, cmp, other; NULL when not counted */
+    LLVMValueRef *in, *out;
+    Place *place;                 /* by Value */
+    bool failed;                  /* something was reported */
+} Fn;
+
+/* The signature of bodies and of NAME_eval: inputs, outputs, scratch?, counts? */
+LLVMTypeRef be_signature(Emitter *e, const Network *net, const Plan *plan, bool counted);
+LLVMValueRef be_body(Emitter *e, const Network *net, const Plan *plan, const Level *level, const char *name, bool counted);
+void be_block(Fn *f, const Block *block);
+
+Place be_place(Fn *f, Value v);
+/* Gives a value its home; the op then writes there. */
+Place be_define(Fn *f, Value v);
+void be_set_scalar(Fn *f, Value v, LLVMValueRef scalar);
+void be_set_alias(Fn *f, Value v, LLVMValueRef address);
+LLVMValueRef be_alloca(Fn *f, LLVMTypeRef type, const char *name);
+
+/* ---- memory.c: loads, stores, loops and copies, in the memory form of types ---------------------------------------------- */
+
+LLVMTypeRef be_scalar_type(Emitter *e, Type t);
+LLVMTypeRef be_memory_type(Emitter *e, Type t);
+LLVMTypeRef be_vector_type(LLVMTypeRef element, uint32_t lanes);     /* lanes 1: the scalar */
+/* Elements of this type in a vector of the level; 1 for integers that the machine does not know. */
+uint32_t be_lanes(const Level *level, Type element);
+LLVMValueRef be_extract(Fn *f, LLVMValueRef v, uint32_t from, uint32_t n);  /* lanes [from, from + n) */
+LLVMValueRef be_size(Emitter *e, uint64_t n);
+LLVMValueRef be_splat(Fn *f, LLVMValueRef scalar, uint32_t lanes);
+LLVMValueRef be_zero(Emitter *e, Type t, uint32_t lanes);
+LLVMValueRef be_float(Emitter *e, Type t, double value, uint32_t lanes);
+LLVMValueRef be_int(Emitter *e, Type t, uint64_t value, uint32_t lanes);
+/* `lanes` elements from element `index` (a size) on; any alignment of an element. */
+LLVMValueRef be_load(Fn *f, Type element, LLVMValueRef base, LLVMValueRef index, uint32_t lanes);
+void be_store(Fn *f, Type element, LLVMValueRef value, LLVMValueRef base, LLVMValueRef index, uint32_t lanes);
+/* The first `n` lanes only, the others as 0; touches no byte beyond them. */
+LLVMValueRef be_load_part(Fn *f, Type element, LLVMValueRef base, LLVMValueRef index, uint32_t lanes, uint32_t n);
+void be_store_part(Fn *f, Type element, LLVMValueRef value, LLVMValueRef base, LLVMValueRef index, uint32_t lanes, uint32_t n);
+LLVMValueRef be_at(Fn *f, LLVMValueRef base, LLVMValueRef bytes);           /* base + bytes */
+LLVMValueRef be_at_const(Fn *f, LLVMValueRef base, uint64_t bytes);
+void be_copy(Fn *f, LLVMValueRef to, LLVMValueRef from, uint64_t bytes, uint32_t element_bytes);
+LLVMValueRef be_constant_scalar(Emitter *e, const Const *c, uint64_t i);
+/* A call of an intrinsic overloaded on one type (NULL: not overloaded). */
+LLVMValueRef be_intrinsic(Fn *f, const char *name, LLVMTypeRef overload, LLVMValueRef *args, unsigned n);
+LLVMValueRef be_intrinsic_on(Fn *f, const char *name, LLVMTypeRef *overload, unsigned n_types, LLVMValueRef *args, unsigned n);
+LLVMBasicBlockRef be_new_block(Fn *f, const char *name);
+
+/* for (i = 0; i < n; i += step), n > 0 known when the loop is made. */
+typedef struct Loop {
+    LLVMBasicBlockRef before, body, after;
+    LLVMValueRef i;
+    uint64_t n, step;
+} Loop;
+Loop be_loop(Fn *f, uint64_t n, uint64_t step, const char *name);
+void be_loop_end(Fn *f, Loop *loop);
+/* The same with a bound known at run time, which may be 0. */
+typedef struct DynLoop { LLVMBasicBlockRef head, body, after; LLVMValueRef i; } DynLoop;
+DynLoop be_dyn_loop(Fn *f, LLVMValueRef n, const char *name);
+void be_dyn_loop_end(Fn *f, DynLoop *loop);
+/* Every element of a set in ascending order: calls body with its index (a size). */
+typedef void SetBody(Fn *f, LLVMValueRef index, void *context);
+void be_walk_set(Fn *f, LLVMValueRef words, uint32_t n, SetBody *body, void *context);
+/* Only elements congruent to residue modulo `modulus` (a power of two up to 64). */
+void be_walk_set_residue(Fn *f, LLVMValueRef words, uint32_t n, uint32_t modulus, uint32_t residue, SetBody *body, void *context);
+LLVMValueRef be_set_word(Fn *f, LLVMValueRef words, LLVMValueRef w);
+
+/* ---- one file a family of ops --------------------------------------------------------------------------------------------- */
+
+void be_affine(Fn *f, const Op *op);                  /* affine.c */
+void be_matmul(Fn *f, const Op *op);                  /* products.c */
+void be_matmix(Fn *f, const Op *op);
+void be_dot(Fn *f, const Op *op);
+void be_reduce(Fn *f, const Op *op);
+void be_elementwise(Fn *f, const Op *op);             /* elementwise.c */
+LLVMValueRef be_cast(Fn *f, Type from, Type to, LLVMValueRef a, uint32_t lanes);   /* cast.c */
+LLVMValueRef be_math(Fn *f, OpKind kind, ElemKind type, LLVMValueRef x, uint32_t lanes);   /* math.c */
+void be_shape(Fn *f, const Op *op);                   /* shape.c */
+void be_selection(Fn *f, const Op *op);               /* selection.c */
+void be_region(Fn *f, const Op *op);                  /* region.c */
+void be_terminator(Fn *f, const Op *op);
+
+/* The sum of one column: acc + w * x, in two roundings or one. */
+LLVMValueRef be_multiply_add(Fn *f, Type t, LLVMValueRef acc, LLVMValueRef w, LLVMValueRef x);
+LLVMValueRef be_add(Fn *f, Type t, LLVMValueRef a, LLVMValueRef b);
+/* The sum of chains acc[0 … c-1] by halves; overwrites acc. */
+LLVMValueRef be_combine(Fn *f, Type t, LLVMValueRef *acc, uint32_t c);
+/* The same for chains that are the lanes of one vector. */
+LLVMValueRef be_combine_lanes(Fn *f, Type t, LLVMValueRef acc, uint32_t c);
+/* What a chain without a bias begins with: -0, which adds nothing. */
+LLVMValueRef be_identity(Fn *f, Type t, uint32_t lanes);
+LLVMValueRef be_relu(Fn *f, Type t, LLVMValueRef a, uint32_t lanes);
+/* a < b for numbers: ordered on floats, signed on integers but for i1. */
+LLVMValueRef be_compare(Fn *f, Type t, Pred pred, LLVMValueRef a, LLVMValueRef b);
+/* An index or integer as an i64 (i1 and indices by zero, others by sign). */
+LLVMValueRef be_to_i64(Fn *f, Type t, LLVMValueRef a);
+uint32_t be_chains(const Op *op, uint32_t attr);
+
+/* ---- dispatch.c, abi.c, debug.c ---------------------------------------------------------------------------------------------- */
+
+/* NAME (visible) calls the best of the bodies this CPU has; bodies[i] belongs to target.level[i]. */
+LLVMValueRef be_dispatch(Emitter *e, const char *name, LLVMTypeRef type, const LLVMValueRef *bodies);
+void be_entry_points(Emitter *e, const Network *net, const Plan *plan, LLVMValueRef eval, LLVMValueRef counted);
+/* Parameter names as the header and the descriptor have them. */
+char **be_port_names(Arena *arena, const Network *net);
+uint64_t be_scratch_bytes(const Target *target, const Plan *plan);
+bool be_symbols_differ(const Module *m, Diags *diags, const TargetOptions *options);
+
+void be_debug_begin(Emitter *e, const Module *m);
+void be_debug_function(Emitter *e, LLVMValueRef fn, const Network *net);
+void be_debug_place(Emitter *e, Span span);
+LLVMMetadataRef be_debug_leave(Emitter *e);
+void be_debug_return(Emitter *e, LLVMMetadataRef here);
+void be_debug_end(Emitter *e);
+
+#endif

@@ -1,0 +1,147 @@
+/* jit.c — the same code, in this process: ORC's LLJIT.
+ *
+ * In: one network. Out: its generic entry, NAME_run, as a function pointer. The one idea: constants never go through
+ * LLVM. They lie in memory of ours, converted once where a kernel wants another order and otherwise in the model's own
+ * bytes, and the code holds their addresses.
+ */
+#include "gen.h"
+
+#include <llvm-c/Error.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct Jit {
+    Arena *arena;
+    LLVMOrcLLJITRef jit;
+    LLVMOrcThreadSafeContextRef context;
+    LLVMTargetMachineRef machine;
+    int (*run)(const void *const *in, void *const *out, void *scratch, uint64_t *counts);
+    void *scratch;
+};
+
+static void release(void *object)
+{
+    Jit *j = object;
+    if (j->machine)
+        LLVMDisposeTargetMachine(j->machine);
+    if (j->jit) {
+        LLVMErrorRef error = LLVMOrcDisposeLLJIT(j->jit);
+        if (error)
+            LLVMConsumeError(error);
+    }
+    if (j->context)
+        LLVMOrcDisposeThreadSafeContext(j->context);
+}
+
+/* Reports an error of LLVM's, if it is one. */
+static bool failed(Diags *diags, LLVMErrorRef error)
+{
+    if (!error)
+        return false;
+    char *message = LLVMGetErrorMessage(error);
+    diag_error(diags, NOWHERE, "cannot compile in this process: %s", message);
+    LLVMDisposeErrorMessage(message);
+    return true;
+}
+
+/* The host at the wanted level (0: its best), as a target of one level. */
+static bool host_target(Arena *arena, Diags *diags, const TargetOptions *options, int level, Target *t)
+{
+    TargetOptions host = *options;
+    host.triple = NULL;
+    host.freestanding = false;
+    host.debug_info = false;
+    host.pic = true;
+    int best = be_host_level();
+    if (best == 0) {
+        if (level != 0) {
+            diag_error(diags, NOWHERE, "levels exist on x86-64 only");
+            return false;
+        }
+        return be_target(arena, diags, &host, t);
+    }
+    if (level < 0 || level > 4 || level > best) {
+        diag_error(diags, NOWHERE, "this CPU runs x86-64-v%d at most, not v%d", best, level);
+        return false;
+    }
+    host.march = host.features = NULL;
+    host.no_dispatch = false;
+    if (!be_target(arena, diags, &host, t))
+        return false;
+    Level wanted = t->level[(level ? level : best) - 1];
+    t->cpu = wanted.cpu;
+    wanted.name = "";
+    wanted.cpu = NULL;
+    t->level[0] = wanted;
+    t->n_levels = 1;
+    t->dispatch = false;
+    t->max_stack = options->max_stack ? options->max_stack : 65536;
+    return true;
+}
+
+static bool create(Jit *j, Diags *diags, const Target *t)
+{
+    LLVMOrcLLJITBuilderRef builder = LLVMOrcCreateLLJITBuilder();
+    LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(builder, LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(be_machine(t)));
+    return !failed(diags, LLVMOrcCreateLLJIT(&j->jit, builder));
+}
+
+static bool compile(Jit *j, Emitter *e, const Network *net)
+{
+    LLVMContextRef context;
+    j->context = compat_orc_context(&context);
+    be_emitter_init(e, j->arena, e->diags, e->options, context);
+    e->jit = true;
+    e->module = LLVMModuleCreateWithNameInContext("cnet", context);
+    LLVMSetDataLayout(e->module, LLVMOrcLLJITGetDataLayoutStr(j->jit));
+    LLVMSetTarget(e->module, LLVMOrcLLJITGetTripleString(j->jit));
+    e->data = LLVMGetModuleDataLayout(e->module);
+    e->b = LLVMCreateBuilderInContext(context);
+    bool fine = be_network(e, net);
+    LLVMDisposeBuilder(e->b);
+    if (!fine) {
+        LLVMDisposeModule(e->module);
+        return false;
+    }
+    be_optimise(e, j->machine);
+    LLVMOrcThreadSafeModuleRef module = LLVMOrcCreateNewThreadSafeModule(e->module, j->context);
+    return !failed(e->diags, LLVMOrcLLJITAddLLVMIRModule(j->jit, LLVMOrcLLJITGetMainJITDylib(j->jit), module));
+}
+
+Jit *be_jit(Arena *arena, const Network *net, const TargetOptions *options, int level)
+{
+    Jit *j = NEW(arena, Jit);
+    Diags *diags = net->module->diags;
+    Emitter state = {.diags = diags, .options = options}, *e = &state;
+    j->arena = arena;
+    arena_defer(arena, release, j);
+    if (!host_target(arena, diags, options, level, &e->target) || !create(j, diags, &e->target))
+        return NULL;
+    j->machine = be_machine(&e->target);
+    if (!compile(j, e, net))
+        return NULL;
+    LLVMOrcExecutorAddress address;
+    char *name = str_printf(arena, "%s_run", be_symbol(arena, net, options));
+    if (failed(diags, LLVMOrcLLJITLookup(j->jit, &address, name)))
+        return NULL;
+    uintptr_t at = (uintptr_t)address;
+    memcpy(&j->run, &at, sizeof at);
+    Plan plan = be_plan(arena, &e->target, net);
+    uint64_t scratch = be_scratch_bytes(&e->target, &plan);
+    j->scratch = scratch ? arena_big(arena, scratch, 64) : NULL;
+    return j;
+}
+
+/* cnet_counts has more fields than Counts; the first four are the same. */
+int be_jit_run(Jit *j, const void *const *inputs, void *const *outputs, Counts *counts)
+{
+    if (!counts)
+        return j->run(inputs, outputs, j->scratch, NULL);
+    uint64_t wide[8] = {0};
+    int status = j->run(inputs, outputs, j->scratch, wide);
+    counts->add += wide[0];
+    counts->mul += wide[1];
+    counts->cmp += wide[2];
+    counts->other += wide[3];
+    return status;
+}

@@ -1,0 +1,257 @@
+/* selection.c — what is evaluated next: the best of a vector, sets, trees, the test of the box.
+ *
+ * In: places. Out: indices (i32), sets (64-bit words; bits beyond n are 0), truth values. NaN: anything beats it, it is
+ * inside no box; `notle0` and `nonzero` ask the negated question, so it is active there.
+ */
+#include "gen.h"
+
+/* ---- the best ---- */
+
+/* Whether element x, which comes later, beats y. */
+static LLVMValueRef beats(Fn *f, Type t, bool least, LLVMValueRef x, LLVMValueRef y)
+{
+    LLVMValueRef better = be_compare(f, t, least ? PRED_lt : PRED_gt, x, y);
+    if (!type_is_float(t))
+        return better;
+    LLVMValueRef y_nan = LLVMBuildFCmp(f->b, LLVMRealUNO, y, y, ""), x_number = LLVMBuildFCmp(f->b, LLVMRealORD, x, x, "");
+    return LLVMBuildOr(f->b, better, LLVMBuildAnd(f->b, y_nan, x_number, ""), "");
+}
+
+static void best(Fn *f, const Op *op)
+{
+    Type a = value_type(f->net, op_operand(op, 0)), t = type_element(a);
+    LLVMValueRef at = be_place(f, op_operand(op, 0)).at, zero = be_size(f->e, 0);
+    LLVMTypeRef scalar = be_scalar_type(f->e, t);
+    LLVMValueRef value = be_alloca(f, scalar, "best"), index = be_alloca(f, f->e->i32, "best.index");
+    LLVMBuildStore(f->b, be_load(f, t, at, zero, 1), value);
+    LLVMBuildStore(f->b, LLVMConstInt(f->e->i32, 0, 0), index);
+    if (a.dim[0] > 1) {
+        Loop loop = be_loop(f, a.dim[0] - 1, 1, "elements");
+        LLVMValueRef i = LLVMBuildAdd(f->b, loop.i, be_size(f->e, 1), "");
+        LLVMValueRef x = be_load(f, t, at, i, 1), y = LLVMBuildLoad2(f->b, scalar, value, "");
+        LLVMValueRef wins = beats(f, t, op->kind == OP_argmin, x, y);
+        LLVMValueRef i32 = LLVMBuildIntCast2(f->b, i, f->e->i32, false, "");
+        LLVMBuildStore(f->b, LLVMBuildSelect(f->b, wins, x, y, ""), value);
+        LLVMBuildStore(f->b, LLVMBuildSelect(f->b, wins, i32, LLVMBuildLoad2(f->b, f->e->i32, index, ""), ""), index);
+        be_loop_end(f, &loop);
+    }
+    be_set_scalar(f, op->result[0], LLVMBuildLoad2(f->b, f->e->i32, index, ""));
+}
+
+/* Whether element i comes after element p in the order of topk: descending, NaN last, ties by index. */
+static LLVMValueRef comes_after(Fn *f, Type t, LLVMValueRef x, LLVMValueRef i, LLVMValueRef p_value, LLVMValueRef p)
+{
+    LLVMValueRef later = LLVMBuildICmp(f->b, LLVMIntUGT, i, p, "");
+    LLVMValueRef below = be_compare(f, t, PRED_lt, x, p_value), equal = be_compare(f, t, PRED_eq, x, p_value);
+    LLVMValueRef after = LLVMBuildOr(f->b, below, LLVMBuildAnd(f->b, equal, later, ""), "");
+    if (!type_is_float(t))
+        return after;
+    LLVMValueRef x_nan = LLVMBuildFCmp(f->b, LLVMRealUNO, x, x, ""), p_nan = LLVMBuildFCmp(f->b, LLVMRealUNO, p_value, p_value, "");
+    LLVMValueRef both = LLVMBuildAnd(f->b, LLVMBuildAnd(f->b, x_nan, p_nan, ""), later, "");
+    LLVMValueRef only_x = LLVMBuildAnd(f->b, x_nan, LLVMBuildNot(f->b, p_nan, ""), "");
+    return LLVMBuildOr(f->b, after, LLVMBuildOr(f->b, both, only_x, ""), "");
+}
+
+/*   for t in 0 … k-1:  chosen[t] = the first, in topk's order, of the elements after chosen[t-1]
+ * No list of taken elements is needed: the order is total. */
+static void topk(Fn *f, const Op *op)
+{
+    Type g = value_type(f->net, op_operand(op, 0)), t = type_element(g), idx = type_idx(g.dim[0]);
+    uint64_t k = (uint64_t)op->attr[0].i;
+    Emitter *e = f->e;
+    LLVMValueRef at = be_place(f, op_operand(op, 0)).at;
+    LLVMValueRef indices = be_define(f, op->result[0]).at, values = be_define(f, op->result[1]).at;
+    LLVMTypeRef scalar = be_scalar_type(e, t);
+    LLVMValueRef found = be_alloca(f, e->i1, "found"), index = be_alloca(f, e->size, "index"), value = be_alloca(f, scalar, "value");
+    LLVMValueRef last = be_alloca(f, e->size, "last"), last_value = be_alloca(f, scalar, "last.value");
+    LLVMBuildStore(f->b, be_size(e, 0), last);
+    LLVMBuildStore(f->b, be_zero(e, t, 1), last_value);
+    Loop round = be_loop(f, k, 1, "round");
+    LLVMValueRef first = LLVMBuildICmp(f->b, LLVMIntEQ, round.i, be_size(e, 0), "");
+    LLVMBuildStore(f->b, LLVMConstInt(e->i1, 0, 0), found);
+    LLVMBuildStore(f->b, be_size(e, 0), index);
+    LLVMBuildStore(f->b, be_zero(e, t, 1), value);
+    Loop loop = be_loop(f, g.dim[0], 1, "elements");
+    LLVMValueRef x = be_load(f, t, at, loop.i, 1), y = LLVMBuildLoad2(f->b, scalar, value, "");
+    LLVMValueRef free = comes_after(f, t, x, loop.i, LLVMBuildLoad2(f->b, scalar, last_value, ""), LLVMBuildLoad2(f->b, e->size, last, ""));
+    free = LLVMBuildOr(f->b, free, first, "");
+    LLVMValueRef had = LLVMBuildLoad2(f->b, e->i1, found, "");
+    LLVMValueRef better = LLVMBuildOr(f->b, LLVMBuildNot(f->b, had, ""), beats(f, t, false, x, y), "");
+    LLVMValueRef wins = LLVMBuildAnd(f->b, free, better, "");
+    LLVMBuildStore(f->b, LLVMBuildOr(f->b, had, wins, ""), found);
+    LLVMBuildStore(f->b, LLVMBuildSelect(f->b, wins, x, y, ""), value);
+    LLVMBuildStore(f->b, LLVMBuildSelect(f->b, wins, loop.i, LLVMBuildLoad2(f->b, e->size, index, ""), ""), index);
+    be_loop_end(f, &loop);
+    LLVMValueRef i = LLVMBuildLoad2(f->b, e->size, index, ""), v = LLVMBuildLoad2(f->b, scalar, value, "");
+    LLVMBuildStore(f->b, i, last);
+    LLVMBuildStore(f->b, v, last_value);
+    be_store(f, idx, LLVMBuildIntCast2(f->b, i, e->i32, false, ""), indices, round.i, 1);
+    be_store(f, t, v, values, round.i, 1);
+    be_loop_end(f, &round);
+}
+
+/* ---- sets ---- */
+
+static LLVMValueRef is_active(Fn *f, Type t, Activity activity, LLVMValueRef x, uint32_t lanes)
+{
+    LLVMValueRef zero = be_zero(f->e, t, lanes);
+    switch (activity) {
+    case ACTIVITY_notle0:
+        return LLVMBuildNot(f->b, be_compare(f, t, PRED_le, x, zero), "");
+    case ACTIVITY_nonzero:
+        return be_compare(f, t, PRED_ne, x, zero);
+    case ACTIVITY_gt0:
+        return be_compare(f, t, PRED_gt, x, zero);
+    }
+    ICE("activity %d", (int)activity);
+}
+
+enum { GROUP = 8 };                               /* one byte of a set: bit i is element i on little-endian targets */
+
+/* Eight comparisons make a byte. Lanes that do not exist are read as 0, which no predicate calls active. */
+static void active(Fn *f, const Op *op)
+{
+    Type a = value_type(f->net, op_operand(op, 0)), t = type_element(a), byte = type_int(8);
+    LLVMValueRef at = be_place(f, op_operand(op, 0)).at, set = be_define(f, op->result[0]).at;
+    Activity activity = (Activity)op->attr[0].i;
+    uint64_t n = a.dim[0], groups = n / GROUP;
+    if (groups > 0) {
+        Loop loop = be_loop(f, groups, 1, "active");
+        LLVMValueRef x = be_load(f, t, at, LLVMBuildMul(f->b, loop.i, be_size(f->e, GROUP), ""), GROUP);
+        be_store(f, byte, LLVMBuildBitCast(f->b, is_active(f, t, activity, x, GROUP), f->e->i8, ""), set, loop.i, 1);
+        be_loop_end(f, &loop);
+    }
+    uint64_t bytes = groups;
+    if (n % GROUP) {
+        LLVMValueRef x = be_load_part(f, t, at, be_size(f->e, groups * GROUP), GROUP, (uint32_t)(n % GROUP));
+        be_store(f, byte, LLVMBuildBitCast(f->b, is_active(f, t, activity, x, GROUP), f->e->i8, ""), set, be_size(f->e, bytes++), 1);
+    }
+    for (; bytes % 8 != 0; bytes++)
+        be_store(f, byte, LLVMConstInt(f->e->i8, 0, 0), set, be_size(f->e, bytes), 1);
+}
+
+static void size(Fn *f, const Op *op)
+{
+    Type s = value_type(f->net, op_operand(op, 0));
+    Emitter *e = f->e;
+    LLVMValueRef words = be_place(f, op_operand(op, 0)).at, sum = be_alloca(f, e->i64, "size");
+    LLVMBuildStore(f->b, LLVMConstInt(e->i64, 0, 0), sum);
+    if (s.n > 0) {
+        Loop loop = be_loop(f, ((uint64_t)s.n + 63) / 64, 1, "words");
+        LLVMValueRef word = be_set_word(f, words, loop.i);
+        LLVMValueRef ones = be_intrinsic(f, "llvm.ctpop", e->i64, &word, 1);
+        LLVMBuildStore(f->b, LLVMBuildAdd(f->b, LLVMBuildLoad2(f->b, e->i64, sum, ""), ones, ""), sum);
+        be_loop_end(f, &loop);
+    }
+    be_set_scalar(f, op->result[0], LLVMBuildTrunc(f->b, LLVMBuildLoad2(f->b, e->i64, sum, ""), e->i32, ""));
+}
+
+static void test(Fn *f, const Op *op)
+{
+    Emitter *e = f->e;
+    LLVMValueRef i = be_place(f, op_operand(op, 1)).at;
+    LLVMValueRef w = LLVMBuildZExtOrBitCast(f->b, LLVMBuildLShr(f->b, i, LLVMConstInt(e->i32, 6, 0), ""), e->size, "");
+    LLVMValueRef word = be_set_word(f, be_place(f, op_operand(op, 0)).at, w);
+    LLVMValueRef bit = LLVMBuildZExt(f->b, LLVMBuildAnd(f->b, i, LLVMConstInt(e->i32, 63, 0), ""), e->i64, "");
+    be_set_scalar(f, op->result[0], LLVMBuildTrunc(f->b, LLVMBuildLShr(f->b, word, bit, ""), e->i1, ""));
+}
+
+/* ---- trees ---- */
+
+/*   n = 0; while (n >= 0) n = node[n].child[x[node[n].coordinate] > threshold[n]];  leaf ~n                       */
+static void descend(Fn *f, const Op *op)
+{
+    Emitter *e = f->e;
+    const Const *c = const_get(f->m, op->cst[0]);
+    const Tree *tree = c->tree;
+    Layout nodes = be_layout_tree(c, LAYOUT_NODES), keys = be_layout_tree(c, LAYOUT_THRESHOLDS), leaves = be_layout_tree(c, LAYOUT_LEAVES);
+    Type idx = type_idx(INT32_MAX);
+    LLVMValueRef x = be_place(f, op_operand(op, 0)).at, leaf = be_constant(e, f->m, op->cst[0], &leaves);
+    LLVMValueRef reached = be_size(e, 0);
+    if (tree->n_nodes > 0) {
+        LLVMValueRef node = be_constant(e, f->m, op->cst[0], &nodes), key = be_constant(e, f->m, op->cst[0], &keys);
+        LLVMBasicBlockRef before = LLVMGetInsertBlock(f->b), body = be_new_block(f, "node"), after = be_new_block(f, "leaf");
+        LLVMBuildBr(f->b, body);
+        LLVMPositionBuilderAtEnd(f->b, body);
+        LLVMValueRef n = LLVMBuildPhi(f->b, e->i32, "n"), root = LLVMConstInt(e->i32, 0, 0);
+        LLVMAddIncoming(n, &root, &before, 1);
+        LLVMValueRef wide = LLVMBuildZExtOrBitCast(f->b, n, e->size, "");
+        LLVMValueRef record = be_at(f, node, LLVMBuildMul(f->b, wide, be_size(e, sizeof(TreeNode)), ""));
+        LLVMValueRef coordinate = be_load(f, idx, record, be_size(e, 0), 1);
+        LLVMValueRef value = be_load(f, tree->key, x, LLVMBuildZExtOrBitCast(f->b, coordinate, e->size, ""), 1);
+        LLVMValueRef right = be_compare(f, tree->key, PRED_gt, value, be_load(f, tree->key, key, wide, 1));
+        LLVMValueRef which = LLVMBuildAdd(f->b, LLVMBuildZExt(f->b, right, e->size, ""), be_size(e, 1), "");
+        LLVMValueRef child = be_load(f, idx, record, which, 1);
+        LLVMAddIncoming(n, &child, &body, 1);
+        LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntSGE, child, LLVMConstInt(e->i32, 0, 0), ""), body, after);
+        LLVMPositionBuilderAtEnd(f->b, after);
+        reached = LLVMBuildZExtOrBitCast(f->b, LLVMBuildNot(f->b, child, ""), e->size, "");
+    }
+    LLVMValueRef record = be_at(f, leaf, LLVMBuildMul(f->b, reached, be_size(e, sizeof(TreeLeaf)), ""));
+    be_set_scalar(f, op->result[0], be_load(f, idx, record, be_size(e, 0), 1));
+    be_set_scalar(f, op->result[1], be_load(f, idx, record, be_size(e, 1), 1));
+}
+_Static_assert(sizeof(TreeNode) == 12 && sizeof(TreeLeaf) == 8, "their bytes are the tables of `descend`");
+
+/* ---- the box ---- */
+
+static LLVMValueRef inside(Fn *f, Type t, LLVMValueRef x, LLVMValueRef lo, LLVMValueRef hi)
+{
+    return LLVMBuildAnd(f->b, be_compare(f, t, PRED_le, lo, x), be_compare(f, t, PRED_le, x, hi), "");
+}
+
+/* Whole vectors in a loop, then the rest; missing lanes are 0 <= 0 <= 0. All lanes must hold: their bits are all ones. */
+static void within(Fn *f, const Op *op)
+{
+    Type a = value_type(f->net, op_operand(op, 0)), t = type_element(a);
+    Emitter *e = f->e;
+    uint64_t n = type_count(a);
+    Layout raw = be_layout_raw(const_get(f->m, op->cst[0]));
+    LLVMValueRef lo = be_constant(e, f->m, op->cst[0], &raw), hi = be_at_const(f, lo, n * type_element_bytes(t));
+    Place x = be_place(f, op_operand(op, 0));
+    if (!be_in_memory(a)) {
+        LLVMValueRef zero = be_size(e, 0);
+        be_set_scalar(f, op->result[0], inside(f, t, x.at, be_load(f, t, lo, zero, 1), be_load(f, t, hi, zero, 1)));
+        return;
+    }
+    uint32_t lanes = be_lanes(f->level, t);
+    LLVMTypeRef bits = LLVMIntTypeInContext(e->c, lanes);
+    LLVMValueRef all = be_alloca(f, e->i1, "inside");
+    LLVMBuildStore(f->b, LLVMConstInt(e->i1, 1, 0), all);
+    uint64_t whole = n / lanes * lanes;
+    for (int rest = 0; rest < 2; rest++) {
+        uint32_t part = rest ? (uint32_t)(n - whole) : lanes;
+        if (rest ? part == 0 : whole == 0)
+            continue;
+        Loop loop = {0};
+        if (!rest)
+            loop = be_loop(f, whole, lanes, "box");
+        LLVMValueRef i = rest ? be_size(e, whole) : loop.i;
+        LLVMValueRef ok = inside(f, t, be_load_part(f, t, x.at, i, lanes, part), be_load_part(f, t, lo, i, lanes, part),
+                                 be_load_part(f, t, hi, i, lanes, part));
+        if (lanes > 1)
+            ok = LLVMBuildICmp(f->b, LLVMIntEQ, LLVMBuildBitCast(f->b, ok, bits, ""), LLVMConstAllOnes(bits), "");
+        LLVMBuildStore(f->b, LLVMBuildAnd(f->b, LLVMBuildLoad2(f->b, e->i1, all, ""), ok, ""), all);
+        if (!rest)
+            be_loop_end(f, &loop);
+    }
+    be_set_scalar(f, op->result[0], LLVMBuildLoad2(f->b, e->i1, all, ""));
+}
+
+void be_selection(Fn *f, const Op *op)
+{
+    if (op->kind == OP_argmax || op->kind == OP_argmin)
+        best(f, op);
+    else if (op->kind == OP_topk)
+        topk(f, op);
+    else if (op->kind == OP_active)
+        active(f, op);
+    else if (op->kind == OP_size)
+        size(f, op);
+    else if (op->kind == OP_test)
+        test(f, op);
+    else if (op->kind == OP_descend)
+        descend(f, op);
+    else
+        within(f, op);
+}
