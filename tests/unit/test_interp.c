@@ -608,7 +608,7 @@ static __int128 random_int128(uint64_t *state)
 {
     uint32_t style = random_below(state, 6);
     unsigned __int128 v = (unsigned __int128)random_next(state) << 64 | random_next(state);
-    return style == 0 ? 0 : style == 1 ? -1 : style == 2 ? (__int128)(int64_t)v : style == 3 ? (__int128)1 << 127 : (__int128)v;
+    return style == 0 ? 0 : style == 1 ? -1 : style == 2 ? (__int128)(int64_t)v : style == 3 ? (__int128)((unsigned __int128)1 << 127) : (__int128)v;
 }
 
 static __int128 divided(uint32_t bits, __int128 a, __int128 b)

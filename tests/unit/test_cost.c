@@ -1,0 +1,263 @@
+/* test_cost.c — the three ways of counting agree: what the interpreter's primitives counted, the cost column of ops.def at
+ * the recorded events, and bounds over all inputs that no run leaves. Regions, exits and calls have their bounds by hand.
+ */
+#include "../../ir/ir.h"
+#include "random_net.h"
+
+#include <CUnit/Basic.h>
+#include <math.h>
+#include <string.h>
+
+void suite_cost(void);
+
+static Network *read_network(Arena *arena, const char *text)
+{
+    Diags *diags = diag_new(arena);
+    Module *m = ir_read_text(arena, diags, "test", text, strlen(text));
+    if (!m)
+        diag_flush(diags, stderr, DIAG_PLAIN);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+    return m->networks.at[m->networks.len - 1];
+}
+
+static bool same(Counts a, Counts b) { return a.add == b.add && a.mul == b.mul && a.cmp == b.cmp && a.other == b.other; }
+
+static bool covers(CostRange r, Counts c)
+{
+    return c.add >= r.min.add && c.add <= r.max.add && c.mul >= r.min.mul && c.mul <= r.max.mul && c.cmp >= r.min.cmp &&
+           c.cmp <= r.max.cmp && c.other >= r.min.other && c.other <= r.max.other;
+}
+
+/* ---- bounds by hand ------------------------------------------------------------------------------------------------------ */
+
+#define HEAD "format_version 1\nconst @W : f32[2,2] = [[1, 0], [3, 4]]\nconst @one : i32 = 1\n"
+#define NET(body) HEAD "network @n(%x: f32[2], %c: i1, %i: idx[3]) -> (y: f32[2]) {\n" body "\n}\n"
+
+typedef struct Bound {
+    const char *what, *text;
+    Counts min, max;
+    uint64_t total_min, total_max;
+} Bound;
+
+static void check_bounds(const Bound *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        Arena *arena = arena_new(NULL);
+        NetworkCost cost = network_cost(read_network(arena, b[i].text));
+        bool right = same(cost.range.min, b[i].min) && same(cost.range.max, b[i].max) && cost.total_min == b[i].total_min &&
+                     cost.total_max == b[i].total_max;
+        if (!right)
+            fprintf(stderr, "\n  %s: min %llu %llu %llu %llu, max %llu %llu %llu %llu, totals %llu %llu\n", b[i].what,
+                    (unsigned long long)cost.range.min.add, (unsigned long long)cost.range.min.mul, (unsigned long long)cost.range.min.cmp,
+                    (unsigned long long)cost.range.min.other, (unsigned long long)cost.range.max.add, (unsigned long long)cost.range.max.mul,
+                    (unsigned long long)cost.range.max.cmp, (unsigned long long)cost.range.max.other, (unsigned long long)cost.total_min,
+                    (unsigned long long)cost.total_max);
+        CU_ASSERT(right);
+        arena_free(arena);
+    }
+}
+
+static void regions_have_their_bounds(void)
+{
+    static const Bound bounds[] = {
+        {"dense", NET("%y = affine %x, @W : f32[2]\nreturn %y"), {.add = 4, .mul = 4}, {.add = 4, .mul = 4}, 8, 8},
+        {"if: the cheaper and the dearer branch", NET("%y = if %c : f32[2] {\n%a = affine %x, @W : f32[2]\nyield %a\n} else {\n%b = exp %x : f32[2]\nyield %b\n}\nreturn %y"),
+         {0}, {.add = 4, .mul = 4, .other = 2}, 2, 8},
+        {"case", NET("%y = case %i : f32[2] {\n%a = relu %x : f32[2]\nyield %a\n} {\n%b = exp %x : f32[2]\n%d = exp %b : f32[2]\nyield %d\n} {\nyield %x\n}\nreturn %y"),
+         {0}, {.cmp = 2, .other = 4}, 0, 4},
+        {"repeat", NET("%y = repeat %x, n = 5 : f32[2] { |%k: idx[5], %a: f32[2]|\n%b = exp %a : f32[2]\nyield %b\n}\nreturn %y"), {.other = 10}, {.other = 10}, 10, 10},
+        {"each over a set", NET("%s = active %x, pred = gt0 : set[2]\n%y = each %s, %x : f32[2] { |%k: idx[2], %a: f32[2]|\n%b = exp %a : f32[2]\nyield %b\n}\nreturn %y"),
+         {.cmp = 2}, {.cmp = 2, .other = 4}, 2, 6},
+        {"each over a list", NET("%t, %v = topk %x, k = 2 : idx[2][2], f32[2]\n%y = each %t, %x : f32[2] { |%k: idx[2], %a: f32[2]|\n%b = exp %a : f32[2]\nyield %b\n}\nreturn %y"),
+         {.cmp = 1, .other = 4}, {.cmp = 1, .other = 4}, 5, 5},
+        {"a set's columns: none to all", NET("%h = relu %x : f32[2]\n%s = active %h, pred = notle0 : set[2]\n%y = affine %h, @W, cols = %s : f32[2]\nreturn %y"),
+         {.cmp = 2}, {.add = 4, .mul = 4, .cmp = 2}, 2, 10},
+        {"an early exit skips the rest", NET("if %c {\n%a = relu %x : f32[2]\nreturn %a\n} else {\nyield\n}\n%y = affine %x, @W : f32[2]\nreturn %y"),
+         {0}, {.add = 4, .mul = 4, .cmp = 2}, 2, 8},
+        {"a refusal too", NET("if %c {\nyield\n} else {\nrefuse status = -1\n}\n%y = affine %x, @W : f32[2]\nreturn %y"), {0}, {.add = 4, .mul = 4}, 0, 8},
+        {"what follows an exit on both sides is never reached", NET("if %c {\nreturn %x\n} else {\n%e = exp %x : f32[2]\nreturn %e\n}\n%y = affine %x, @W : f32[2]\nreturn %y"),
+         {0}, {.other = 2}, 0, 2},
+        {"leaving a loop: after one trip, or in the last", NET("%y = repeat %x, n = 5 : f32[2] { |%k: idx[5], %a: f32[2]|\n%b = exp %a : f32[2]\nif %c {\n%d = relu %b : f32[2]\nreturn %d\n} else {\nyield\n}\nyield %b\n}\n"
+         "%z = neg %y : f32[2]\nreturn %z"), {.other = 2}, {.add = 2, .cmp = 2, .other = 10}, 4, 12},
+        {"a loop that never ends its first trip", NET("%y = repeat %x, n = 5 : f32[2] { |%k: idx[5], %a: f32[2]|\n%b = exp %a : f32[2]\nreturn %b\n}\n%z = exp %y : f32[2]\nreturn %z"),
+         {.other = 2}, {.other = 2}, 2, 2},
+        {"a set may be empty: then it goes on", NET("%s = active %x, pred = gt0 : set[2]\n%y = each %s, %x : f32[2] { |%k: idx[2], %a: f32[2]|\n%b = exp %a : f32[2]\nreturn %b\n}\nreturn %y"),
+         {.cmp = 2}, {.cmp = 2, .other = 2}, 2, 4},
+        {"a callee's exits are falls here, its refusals are not", HEAD
+         "network @f(%x: f32[2], %c: i1) -> (y: f32[2]) {\nif %c {\nrefuse status = -2\n} else {\nyield\n}\n%y = exp %x : f32[2]\nreturn %y\n}\n"
+         "network @n(%x: f32[2], %c: i1) -> (y: f32[2]) {\n%a = call %x, %c, callee = @f : f32[2]\n%b = call %a, %c, callee = @f : f32[2]\n%y = relu %b : f32[2]\nreturn %y\n}\n",
+         {0}, {.cmp = 2, .other = 4}, 0, 6},
+        {"a tree: from its nearest leaf to its farthest", "format_version 1\n"
+         "const @T : tree i32 keys 1 nodes 2 leaves 3 classes 1 slots 3 = [[0] > 5 ? ~2 : 1, [0] > 0 ? ~1 : ~0], [0:0, 0:1, 0:2]\n"
+         "network @n(%x: i32[1]) -> (y: idx[3]) {\n%c, %y = descend @T, %x : idx[1], idx[3]\nreturn %y\n}\n", {.cmp = 1}, {.cmp = 2}, 1, 2},
+    };
+    check_bounds(bounds, sizeof bounds / sizeof *bounds);
+}
+
+/* 2^31 trips within 2^31 trips within 2^31 trips of 2 operations: more than fits. */
+static void huge_bounds_saturate(void)
+{
+    Arena *arena = arena_new(NULL);
+    NetworkCost cost = network_cost(read_network(arena, "format_version 1\nnetwork @n(%x: f32[2]) -> (y: f32[2]) {\n"
+        "%y = repeat %x, n = 2147483647 : f32[2] { |%i: idx[2147483647], %a: f32[2]|\n"
+        "%b = repeat %a, n = 2147483647 : f32[2] { |%j: idx[2147483647], %c: f32[2]|\n"
+        "%d = repeat %c, n = 2147483647 : f32[2] { |%k: idx[2147483647], %e: f32[2]|\n%f = neg %e : f32[2]\nyield %f\n}\nyield %d\n}\nyield %b\n}\nreturn %y\n}\n"));
+    CU_ASSERT_EQUAL(cost.range.max.add, UINT64_MAX);
+    CU_ASSERT_EQUAL(cost.total_max, UINT64_MAX);
+    CU_ASSERT_EQUAL(counts_total((Counts){UINT64_MAX, 1, 0, 0}), UINT64_MAX);
+    CU_ASSERT_EQUAL(counts_scale((Counts){.mul = UINT64_MAX / 2}, 3).mul, UINT64_MAX);
+    arena_free(arena);
+}
+
+/* ---- shares and sizes ------------------------------------------------------------------------------------------------------ */
+
+static void the_guard_has_its_share(void)
+{
+#define BOX "format_version 1\nconst @B : f32[2,2] = [[-1, 0], [1, 2]]\nconst @lo : f32[2] = [-1, 0]\nconst @hi : f32[2] = [1, 2]\n"
+#define CLAMP "%in = within %x, @B : i1\n%l = const @lo : f32[2]\n%h = const @hi : f32[2]\n%a = max %x, %l : f32[2]\n%b = min %a, %h : f32[2]\n" \
+    "%y = min %b, %h : f32[2]\nreturn %y\n}\n"
+    static const struct { const char *text; Counts cost; } cases[] = {
+        {BOX "network @n(%x: f32[2] within @B) -> (y: f32[2]) options(outside = clamp) {\n" CLAMP, {.cmp = 4 + 2 + 2}},
+        {BOX "network @n(%x: f32[2] within @B) -> (y: f32[2]) {\n" CLAMP, {.cmp = 4}},                /* the user's own clamp */
+        {BOX "network @n(%x: f32[2] within @B, %z: f32[2] within @B) -> (y: i1) {\n%a = within %x, @B : i1\n%b = within %z, @B : i1\n"
+             "%c = and %a, %b : i1\n%y = and %c, %c : i1\nreturn %y\n}\n", {.cmp = 8, .other = 2}},
+        {BOX "network @n(%x: f32[2]) -> (y: f32[2]) {\n%y = relu %x : f32[2]\nreturn %y\n}\n", {0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Arena *arena = arena_new(NULL);
+        CU_ASSERT(same(network_guard_cost(read_network(arena, cases[i].text)), cases[i].cost));
+        arena_free(arena);
+    }
+}
+
+static void zero_weights_and_bytes(void)
+{
+    Arena *arena = arena_new(NULL);
+    Network *net = read_network(arena, NET("%a = affine %x, @W : f32[2]\n%h = relu %a : f32[2]\n%y = affine %h, @W : f32[2]\nreturn %y"));
+    CU_ASSERT(same(network_nonzero_cost(net), (Counts){.add = 6, .mul = 6, .cmp = 2}));
+    CU_ASSERT_EQUAL(network_const_bytes(net), 16);         /* @W once; @one is not reachable */
+
+    /* A transposed view is the same bytes; so is a stack of them. */
+    Module *m = net->module;
+    Network *views = network_new(m, "views", NOWHERE);
+    Value x = network_add_input(views, "x", type_vector(type_f32(), 2), 0, NOWHERE);
+    network_add_output(views, "y", type_vector(type_f32(), 2), NOWHERE);
+    Builder b = builder_at_end(views->body);
+    ConstId W = 1;
+    Value y = build_affine(&b, build_affine(&b, x, W, 0, 1), const_transposed(m, W, (uint32_t[]){1, 0}), 0, 1);
+    build_return(&b, 1, &y, 0);
+    CU_ASSERT_EQUAL(network_const_bytes(views), 16);
+    arena_free(arena);
+}
+
+/* ---- three ways of counting ---------------------------------------------------------------------------------------------------- */
+
+static bool outputs_agree(const Network *net, void *const *a, void *const *b)
+{
+    for (uint32_t i = 0; i < net->n_outputs; i++)
+        if (memcmp(a[i], b[i], type_count(net->output[i].type) * type_element_bytes(net->output[i].type)) != 0)
+            return false;
+    return true;
+}
+
+/* Several runs of one network: counters = formula at the events, for each and for all; within bounds; deterministic. */
+static void check_network(Arena *arena, const Network *net, uint64_t seed)
+{
+    enum { RUNS = 4 };
+    NetworkCost bound = network_cost(net);
+    Interp *in = interp_new(arena, net), *again = interp_new(arena, net);
+    Counts all = {0};
+    Events total = events_new(arena, net);
+    bool right = true;
+    for (uint64_t k = 0; k < RUNS; k++) {
+        void **inputs, **outputs, **twice;
+        random_buffers(arena, net, seed * 131 + k, k >= 2, &inputs, &outputs);
+        random_buffers(arena, net, seed * 131 + k, k >= 2, &inputs, &twice);
+        Counts counted = {0};
+        Events events = events_new(arena, net);
+        int status = interp_run(in, (const void *const *)inputs, outputs, &counted, NULL, &events);
+        all = counts_add(all, counted);
+        interp_run(in, (const void *const *)inputs, outputs, NULL, NULL, &total);
+        right = right && same(network_cost_at(net, &events), counted);
+        right = right && covers(bound.range, counted) && counts_total(counted) >= bound.total_min && counts_total(counted) <= bound.total_max;
+        right = right && interp_run(again, (const void *const *)inputs, twice, NULL, NULL, NULL) == status;
+        right = right && (status < 0 || outputs_agree(net, outputs, twice));
+    }
+    right = right && same(network_cost_at(net, &total), all);
+    if (!right) {
+        fprintf(stderr, "\n  random network %llu\n", (unsigned long long)seed);
+        ir_print(net->module, stderr, &(PrintOptions){.inline_all = true});
+    }
+    CU_ASSERT_FATAL(right);
+}
+
+static void counters_formula_and_bounds_agree(void)
+{
+    for (uint64_t seed = 1; seed <= 1500; seed++) {
+        Arena *arena = arena_new(NULL);
+        Module *m = module_new(arena, diag_new(arena));
+        check_network(arena, random_network(m, seed, (RandomNetOptions){.features = RANDOM_ALL}), seed);
+        arena_free(arena);
+    }
+}
+
+/* Every coefficient, op for op: one op's count is its cost times its event, and the event is in its range. */
+static void every_event_is_in_its_range(void)
+{
+    for (uint64_t seed = 2001; seed <= 2300; seed++) {
+        Arena *arena = arena_new(NULL);
+        Module *m = module_new(arena, diag_new(arena));
+        Network *net = random_network(m, seed, (RandomNetOptions){.features = RANDOM_ALL & ~RANDOM_CALLS});
+        void **inputs, **outputs;
+        random_buffers(arena, net, seed, true, &inputs, &outputs);
+        Events events = events_new(arena, net);
+        interp_run(interp_new(arena, net), (const void *const *)inputs, outputs, NULL, NULL, &events);
+        bool right = true;
+        size_t i = 0;
+        OpWalk walk;
+        FOR_EACH_OP (walk, op, net) {
+            uint64_t least, most;
+            op_event_range(net, op, &least, &most);
+            bool left = op->n_regions > 0;             /* a loop that was left has made fewer trips */
+            right = right && events.sum[i] <= events.runs[i] * most && (left || events.sum[i] >= events.runs[i] * least);
+            i++;
+        }
+        CU_ASSERT_EQUAL(i, events.n);
+        CU_ASSERT(right);
+        arena_free(arena);
+    }
+}
+
+/* Running does not allocate, so memory does not grow with rows. */
+static void running_needs_no_memory(void)
+{
+    Arena *arena = arena_new(NULL);
+    Module *m = module_new(arena, diag_new(arena));
+    Network *net = random_network(m, 5, (RandomNetOptions){.features = RANDOM_ALL});
+    void **inputs, **outputs;
+    random_buffers(arena, net, 5, false, &inputs, &outputs);
+    Interp *in = interp_new(arena, net);
+    Counts counted = {0};
+    if (ARENA_GUARD(arena)) {
+        CU_FAIL("interp_run allocated");
+        arena_free(arena);
+        return;
+    }
+    arena_fail_after(arena, 1);
+    interp_run(in, (const void *const *)inputs, outputs, &counted, NULL, NULL);
+    arena_fail_after(arena, 0);
+    CU_PASS("no allocation");
+    arena_free(arena);
+}
+
+void suite_cost(void)
+{
+    CU_pSuite suite = CU_add_suite("cost", NULL, NULL);
+    CU_add_test(suite, "regions, exits and calls have their bounds", regions_have_their_bounds);
+    CU_add_test(suite, "huge bounds saturate", huge_bounds_saturate);
+    CU_add_test(suite, "the guard's share", the_guard_has_its_share);
+    CU_add_test(suite, "zero weights, bytes", zero_weights_and_bytes);
+    CU_add_test(suite, "counters, formula and bounds agree", counters_formula_and_bounds_agree);
+    CU_add_test(suite, "every event is in its range", every_event_is_in_its_range);
+    CU_add_test(suite, "running needs no memory", running_needs_no_memory);
+}
