@@ -169,6 +169,7 @@ typedef struct Parse {
     Span last;                    /* the token before the one being parsed */
     int last_token;
     bool expression_only;         /* reading the inside of a string's {…} */
+    bool reported;                /* the last token was an error */
     bool deep;                    /* nesting too deep was reported */
 } Parse;
 

@@ -183,15 +183,22 @@ static const Builtin *builtin_named(const char *name)
 /* Functions of the language that this version reads but does not compile. */
 static const char *const planned[] = {"tree_affine", "mixture", "product_key", "memorize", "top", "expert"};
 
+static bool is_planned(const char *name)
+{
+    for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
+        if (strcmp(planned[i], name) == 0)
+            return true;
+    return false;
+}
+
 const Val *fe_fail_unknown(Lowering *l, Span span, const char *name, bool called)
 {
     Vec(const char *) names = {0};
     for (int i = 0; i < BUILTINS; i++)
         if (called)
             vec_push(l->arena, names, builtins[i].name);
-    for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
-        if (strcmp(planned[i], name) == 0)
-            return fe_fail(l, span, "`%s` is part of the language, but this version of cnetc does not compile it yet", name);
+    if (is_planned(name))
+        return fe_fail(l, span, "`%s` is part of the language, but this version of cnetc does not compile it yet", name);
     for (const Decl *d = l->parse->program->first; d; d = d->next)
         vec_push(l->arena, names, d->name.symbol->text);
     for (const Binding *b = l->bindings; b; b = b->older)
@@ -364,5 +371,8 @@ const Val *fe_eval_call(Lowering *l, const Expr *e)
     Type element;
     if (fe_element_named(c.name, &element))
         return open_call(l, e, &c, false) ? call_cast(l, &c, element) : fe_val_poison(l);
+    for (const Expr *a = e->call.args.first; a; a = a->next)     /* for the mistakes in them */
+        if (a->kind != EXPR_LABELED && a->kind != EXPR_ARROW && !is_planned(c.name))
+            fe_eval(l, a);
     return fe_fail_unknown(l, of->span, c.name, true);
 }

@@ -79,7 +79,7 @@ bool fe_eval_int(Lowering *l, const Expr *e, const char *what, int64_t *out)
     if (fe_is_poison(v))
         return false;
     if (v->kind == VAL_LIT && v->type.rank == 0)
-        fe_fail(l, e->span, "%s must be a whole number of at most 63 bits", what);
+        fe_fail(l, e->span, v->lit[0]->kind == LIT_BIG ? "%s is greater than 2^63" : "%s must be a whole number", what);
     else
         fe_fail(l, e->span, "%s must be a number known at compile time, found %s", what, fe_val_type(l, v));
     return false;
@@ -144,7 +144,7 @@ static const Val *ragged(Lowering *l, const Expr *first, const Val *a, const Exp
 {
     const Val *poison;
     if (a->type.rank == 1 && b->type.rank == 1)
-        poison = fe_fail(l, item->span, "a ragged matrix: row %zu has %u elements, row 1 has %u", row, b->type.dim[0], a->type.dim[0]);
+        poison = fe_fail(l, item->span, "a ragged matrix: row %zu has %u element%s, row 1 has %u", row, b->type.dim[0], b->type.dim[0] == 1 ? "" : "s", a->type.dim[0]);
     else
         poison = fe_fail(l, item->span, "a ragged list: element %zu is %s, element 1 is %s", row, fe_val_type(l, b), fe_val_type(l, a));
     diag_note(l->diags, first->span, "%s 1 is here", a->type.rank == 1 && b->type.rank == 1 ? "row" : "element");

@@ -17,6 +17,8 @@ static bool operand_is_fine(Lowering *l, const Val *v, Span span, const char *wh
         return false;
     if (v->kind != VAL_LIT && !fe_is_tensor(v)) {
         fe_fail(l, span, "%s of %s", what, fe_val_type(l, v));
+        if (v->kind == VAL_FILE)
+            diag_note(l->diags, v->span, "a tensor of it is named in brackets: %s[\"…\"]", v->label);
         return false;
     }
     return true;
@@ -25,12 +27,15 @@ static bool operand_is_fine(Lowering *l, const Val *v, Span span, const char *wh
 static bool fail_elements(Lowering *l, const Val *a, const Val *b, Span span, const char *what)
 {
     Type x = type_element(a->type), y = type_element(b->type);
-    fe_fail(l, span, "%s of %s and %s", what, fe_val_type(l, a), fe_val_type(l, b));
+    fe_fail(l, span, "%s of %s and %s: their element types differ", what, fe_val_type(l, a), fe_val_type(l, b));
     bool index = x.elem == ELEM_IDX || y.elem == ELEM_IDX;
     Type to = index ? (x.elem == ELEM_IDX ? y : x) : x.elem == ELEM_F64 ? x : y.elem == ELEM_F64 ? y : type_is_float(x) ? x : y;
+    if (!index && (a->kind == VAL_CONST) != (b->kind == VAL_CONST))
+        to = a->kind == VAL_CONST ? y : x;           /* rather the weights once than the values every time */
     if (to.elem == ELEM_IDX)
         to = type_int(32);
-    diag_note(l->diags, span, "types are never mixed silently: `%s(…)` converts", type_print(l->arena, to));
+    const Val *other = type_same_element(a->type, to) ? b : a;
+    diag_note(l->diags, span, "`%s(…)` converts %s", type_print(l->arena, to), fe_val_name(l, other, "the other"));
     fe_note_definition(l, a);
     fe_note_definition(l, b);
     return false;
@@ -69,6 +74,10 @@ const Val *fe_elementwise(Lowering *l, OpKind kind, const Val *a, const Val *b, 
         fe_note_definition(l, b);
         return poison;
     }
+    bool truths = type_same_element(a->type, type_int(1));
+    bool takes_truths = kind == OP_and || kind == OP_or || kind == OP_xor || (kind == OP_cmp && (attr == PRED_eq || attr == PRED_ne));
+    if (truths && !takes_truths)
+        return fe_fail(l, span, "%s of truth values", what);
     Value operand[2] = {fe_to_value(l, a, span), fe_to_value(l, b, span)};
     if (!operand[0] || !operand[1])
         return fe_val_poison(l);
@@ -270,6 +279,8 @@ const Val *fe_eval_unary(Lowering *l, const Expr *e)
             return fe_fail(l, e->span, "`!` negates truth values (i1), found %s", fe_val_type(l, a));
         return fe_elementwise(l, OP_xor, a, fe_lit_to_const(l, fe_lit_scalar(l, 1, LIT_TRUTH, e->span), type_int(1), NULL), e->span, "`!`", 0);
     }
+    if (type_same_element(a->type, type_int(1)))
+        return fe_fail(l, e->span, "the negative of truth values; `!` negates them");
     Value x = fe_to_value(l, a, e->span);
     return x ? fe_val_value(l, fe_emit_value(l, e->span, &(OpInit){.kind = OP_neg, .n_operands = 1, .operand = &x})) : fe_val_poison(l);
 }

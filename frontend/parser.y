@@ -104,8 +104,8 @@ declaration:
         { Decl *d = ast_decl(p, DECL_CONST, $2, @$); d->type = $3; d->value = $5; ast_add_decl(p, d); }
   | DATA name '=' STRING '{' clauses '}'
         { Decl *d = ast_decl(p, DECL_DATA, $2, @$); d->path = ast_raw_string(p, @4); d->path_span = @4; ast_add_decl(p, d); }
-  | error ';'
-  | error '}'
+  | error ';'                                     { yyerrok; }
+  | error '}'                                     { yyerrok; }
   ;
 
 clauses:
@@ -182,7 +182,7 @@ type:
 block:
     '{' statements '}'                            { $$ = ast_block(p, $2, NULL, @$); }
   | '{' statements expr '}'                       { $$ = ast_block(p, $2, $3, @$); }
-  | '{' statements error '}'                      { $$ = ast_block(p, $2, ast_poison(p, @3), @$); }
+  | '{' statements error '}'                      { yyerrok; $$ = ast_block(p, $2, ast_poison(p, @3), @$); }
   ;
 
 statements:
@@ -196,7 +196,7 @@ statement:
   | EXIT expr IF expr ';'                         { $$ = ast_exit(p, $2, $4, @$); }
   | FOR name IN expr TO expr block                { $$ = ast_for(p, $2, $4, $6, $7, @$); }
   | expr ';'                                      { $$ = ast_unused(p, $1, @$); }
-  | error ';'                                     { $$ = NULL; }
+  | error ';'                                     { yyerrok; $$ = NULL; }
   ;
 
 expr:
@@ -353,13 +353,25 @@ static const char *what_was_found(Parse *p, yysymbol_kind_t kind, Span span)
         return "a string";
     if (kind == YYSYMBOL_NAME || kind == YYSYMBOL_NUMBER)
         return str_printf(p->arena, "`%.*s`", (int)(span.end - span.begin), p->text + span.begin);
+    if (kind >= YYSYMBOL_NETWORK && kind <= YYSYMBOL_FOR)
+        return str_printf(p->arena, "the keyword %s", yysymbol_name(kind));
     return yysymbol_name(kind);
+}
+
+/* What a person who wrote this may have meant. */
+static void hint(Parse *p, Span span, const char *found, const char *expected, bool after_expression)
+{
+    if (after_expression && strcmp(found, "`=`") == 0)
+        diag_note(p->diags, span, "`==` compares");
+    else if (strcmp(expected, "`else`") == 0)
+        diag_note(p->diags, span, "an `if` is an expression, so it has a value either way: `if c { a } else { b }`");
 }
 
 static int yyreport_syntax_error(const yypcontext_t *context, Parse *p)
 {
     yysymbol_kind_t found = yypcontext_token(context);
     Span span = *yypcontext_location(context);
+    p->reported = true;
     if (found == YYSYMBOL_BAD)
         return 0;
     Text expected = text_new(p->arena);
@@ -371,6 +383,7 @@ static int yyreport_syntax_error(const yypcontext_t *context, Parse *p)
     if (next_line)
         span = (Span){p->source, p->last.end, p->last.end};
     diag_error(p->diags, span, "expected %s%s, found %s", expected.at, after_expression ? " after the expression" : "", what);
+    hint(p, span, what, expected.at, after_expression);
     if (found == YYSYMBOL_YYEOF && p->open.len && !p->expression_only) {
         Span open = p->open.at[p->open.len - 1];
         diag_note(p->diags, open, "this `%c` is not closed", p->text[open.begin]);
@@ -405,29 +418,93 @@ static void track_brackets(Parse *p, int token, Span span)
         p->open.len--;
 }
 
+/* ---- recovery: where the parser goes on after a mistake ------------------------------------------------------------------ */
+
+/* Tokens are skipped up to the `;` or `}` that ends what the mistake is in; a block opened meanwhile is skipped whole. A word
+ * that begins a declaration ends whatever is open, since it stands nowhere else. */
+typedef struct Recovery { bool on; uint32_t nested, blocks; } Recovery;
+
+static bool begins_declaration(int token)
+{
+    return token == T_NETWORK || token == T_LAYER || token == T_WEIGHTS || token == T_CONST;
+}
+
+/* Forgets brackets inside the innermost block; returns how many blocks are open. */
+static uint32_t close_brackets(Parse *p)
+{
+    uint32_t blocks = 0;
+    while (p->open.len && p->text[p->open.at[p->open.len - 1].begin] != '{')
+        p->open.len--;
+    for (size_t i = 0; i < p->open.len; i++)
+        blocks += p->text[p->open.at[i].begin] == '{';
+    return blocks;
+}
+
+/* Whether the parser need not see this token. */
+static bool skips(Recovery *r, int token)
+{
+    if (token == 0)
+        return false;
+    if (token == '{') {
+        r->nested++;
+        return true;
+    }
+    if (token == '}' && r->nested > 0)
+        return --r->nested > 0 || r->blocks > 0;
+    return r->nested > 0 || (token != ';' && token != '}' && !(begins_declaration(token) && r->blocks <= 1));
+}
+
+typedef struct Feed { fe_cnet_pstate *state; int status; } Feed;
+
+static void push(Feed *feed, Parse *p, int token, Span span)
+{
+    p->reported = false;
+    feed->status = fe_cnet_push_parse(feed->state, token, NULL, &span, p);
+    track_brackets(p, token, span);
+    p->last = span;
+    p->last_token = token;
+}
+
+static void feed_token(Feed *feed, Parse *p, Recovery *r, int token, Span span)
+{
+    if (r->on && skips(r, token))
+        return;
+    bool was_on = r->on;
+    r->on = false;
+    if (!was_on || !begins_declaration(token)) {
+        push(feed, p, token, span);
+        if (!p->reported)
+            return;
+        if (token == '{' && p->open.len)
+            p->open.len--;
+        *r = (Recovery){token != ';' && token != '}', token == '{', close_brackets(p)};
+    }
+    if (begins_declaration(token) && r->blocks <= 1 && feed->status == YYPUSH_MORE) {
+        push(feed, p, r->blocks ? '}' : ';', span);
+        r->on = false;
+        if (feed->status == YYPUSH_MORE)
+            push(feed, p, token, span);
+    }
+}
+
 static bool parse(Parse *p, int first)
 {
-    fe_cnet_pstate *state = fe_cnet_pstate_new();
-    if (!state)
+    Feed feed = {.state = fe_cnet_pstate_new()};
+    if (!feed.state)
         arena_exhausted(p->arena);
-    arena_defer(p->arena, release_parser, state);
+    arena_defer(p->arena, release_parser, feed.state);
     size_t errors = diag_errors(p->diags);
     Lexer *lexer = fe_lexer_new(p);
+    Recovery recovery = {0};
     Span span = {p->source, (uint32_t)p->at, (uint32_t)p->at};
-    p->last = span;
-    p->last_token = first;
-    int token = first, status;
-    while ((status = fe_cnet_push_parse(state, token, NULL, &span, p)) == YYPUSH_MORE) {
-        if (token != first) {
-            track_brackets(p, token, span);
-            p->last = span;
-            p->last_token = token;
-        }
-        token = fe_lexer_next(lexer, &span);
+    push(&feed, p, first, span);
+    while (feed.status == YYPUSH_MORE) {
+        int token = fe_lexer_next(lexer, &span);
         if (token == T_NAME && begins_exit(p, span))
             token = T_EXIT;
+        feed_token(&feed, p, &recovery, token, span);
     }
-    return status == 0 && diag_errors(p->diags) == errors;
+    return feed.status == 0 && diag_errors(p->diags) == errors;
 }
 
 bool ast_parse(Parse *p)
