@@ -42,13 +42,13 @@ static bool release_operands(const Op *op, void *data)
     return false;
 }
 
-static size_t sweep_ops(Network *net, PassContext *ctx)
+size_t remove_unused_ops(Network *net, Arena *scratch)
 {
-    Release release = {.uses = network_count_uses(ctx->arena, net)};
+    Release release = {.uses = network_count_uses(scratch, net)};
     Vec(Op *) ops = {0};
     OpWalk walk;
     FOR_EACH_OP(walk, op, net)
-        vec_push(ctx->arena, ops, op);
+        vec_push(scratch, ops, op);
     /* Inner ops come after their owner here, so dead ones inside a region have gone before the region is looked at. */
     for (size_t i = ops.len; i-- > 0;) {
         Op *op = ops.at[i];
@@ -63,7 +63,7 @@ static size_t sweep_ops(Network *net, PassContext *ctx)
 
 bool pass_dead_code(Network *net, PassContext *ctx)
 {
-    size_t ops = sweep_ops(net, ctx);
+    size_t ops = remove_unused_ops(net, ctx->arena);
     pass_stat(ctx, "ops removed", ops);
     return ops > 0;
 }

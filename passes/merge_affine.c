@@ -359,6 +359,8 @@ bool pass_merge_affine(Network *net, PassContext *ctx)
                     net->name, why);
         return false;
     }
+    network_settle(net);
+    remove_unused_ops(net, ctx->arena);
     pass_stat(ctx, "ops merged", m.done.len);
     return true;
 }

@@ -28,4 +28,7 @@ bool any_op_within(const Op *op, bool (*f)(const Op *op, void *data), void *data
 /* Whether nothing is left for the guard to do: no boxed input, a promise, or every boxed input tested against its box. */
 bool network_is_guarded(const Network *net);
 
+/* dead_code.c: removes ops nobody uses, and returns their number. */
+size_t remove_unused_ops(Network *net, Arena *scratch);
+
 #endif

@@ -7,7 +7,7 @@
  *
  * What each rewrite does and leaves alone is in tests/ir. A failure prints its seed.
  */
-#include "../../passes/passes.h"
+#include "../../passes/error_bound.h"
 #include "random_net.h"
 
 #include <CUnit/CUnit.h>
@@ -380,6 +380,33 @@ static void test_bound_is_near(void)
     case_free(&c);
 }
 
+/* Weights that may be off by 1/8 in each of two columns, inputs up to 1: the sum may be off by 1/4, and the bias by 1. */
+static void test_inexact_weights(void)
+{
+    Case c = case_new(0);
+    const char *text =
+        "format_version 1\n"
+        "const @box : f32[2,2] = [[-1, -1], [1, 1]]\n"
+        "const @W : f32[1,2] = [[1, 2]]\n"
+        "network @n(%x: f32[2] within @box) -> (y: f32[1]) {\n"
+        "    %y = affine %x, @W : f32[1]\n"
+        "    return %y\n"
+        "}\n";
+    c.m = ir_read_text(c.arena, c.diags, "inexact", text, strlen(text));
+    CU_ASSERT_FATAL(c.m != NULL);
+    c.net = c.m->networks.at[0];
+    double exact, inexact;
+    const char *why;
+    double weight[2] = {0.125, 0.125}, bias[1] = {1};
+    InexactList list = {0};
+    vec_push(c.arena, list.ops, ((Inexact){c.net->body->first, weight, bias}));
+    CU_ASSERT(error_bound(c.arena, c.net, NULL, &exact, &why));
+    CU_ASSERT(error_bound(c.arena, c.net, &list, &inexact, &why));
+    CU_ASSERT(exact > 0 && exact < 0x1p-19);
+    CU_ASSERT(inexact >= 1.25 && inexact < 1.26);
+    case_free(&c);
+}
+
 /* ---- guards ---- */
 
 static void check_guard(Outside outside, float x, int status, float y)
@@ -499,6 +526,7 @@ void suite_passes(void)
     CU_add_test(s, "counts", test_counts);
     CU_add_test(s, "certified", test_certified);
     CU_add_test(s, "bound is near", test_bound_is_near);
+    CU_add_test(s, "inexact weights", test_inexact_weights);
     CU_add_test(s, "guard", test_guard);
     CU_add_test(s, "pipelines", test_pipelines);
     CU_add_test(s, "ceremony", test_ceremony);
