@@ -88,6 +88,11 @@ typedef struct NamedConst { const char *name; const Const *c; } NamedConst;
 bool safetensors_holds(Type type);
 void safetensors_write(Arena *arena, FILE *out, size_t n, const NamedConst *list);
 
+/* ---- samples.c --------------------------------------------------------------------------------------------------------- */
+
+/* What fe_read_samples does once it has the bytes; `npy` or text. */
+bool samples_from_bytes(Arena *arena, Diags *diags, uint32_t source, Bytes bytes, bool npy, Type row, Samples *out);
+
 /* ---- csv.c ----------------------------------------------------------------------------------------------------------- */
 
 /* Rows of numbers as text. */

@@ -272,17 +272,21 @@ static bool get_inputs(OnnxGraph *g, const NodeProto *node, OnnxValue **in, size
     return true;
 }
 
+static bool is_supported(const OnnxGraph *g, const NodeProto *node)
+{
+    if (node->domain && *node->domain && strcmp(node->domain, "ai.onnx") != 0)
+        return onnx_fail(g, "operators of the domain `%s` are not supported; export the model with standard operators",
+                         name_shown(g->arena, node->domain));
+    return find_op(node->op_type) ||
+           onnx_fail(g, "this operator is not supported; leave it out of the model, or express it by supported ones");
+}
+
 static bool import_node(OnnxGraph *g, const NodeProto *node)
 {
     const OnnxOp *op = find_op(node->op_type);
     OnnxValue **in = NEW_ARRAY(g->arena, node->n_input + 1, OnnxValue *);
     size_t n;
     bool silent = false;
-    if (node->domain && *node->domain && strcmp(node->domain, "ai.onnx") != 0)
-        return onnx_fail(g, "operators of the domain `%s` are not supported; export the model with standard operators",
-                         name_shown(g->arena, node->domain));
-    if (!op)
-        return onnx_fail(g, "this operator is not supported; leave it out of the model, or express it by supported ones");
     if (!get_inputs(g, node, in, &n, &silent) || silent)
         return false;
     if (n < op->min_inputs || n > op->max_inputs)
@@ -312,10 +316,11 @@ static bool add_node(OnnxGraph *g, NodeProto *node)
     g->node = node;
     if (!node->op_type)
         node->op_type = nothing;
+    bool known = is_supported(g, node);
+    if (!define_outputs(g, node) || !known)
+        return false;
     if (node->n_output == 0 || !*node->output[0])
         return onnx_fail(g, "it has no output");
-    if (!define_outputs(g, node))
-        return false;
     g->output = onnx_find(g, node->output[0]);
     if (!import_node(g, node)) {
         g->output->kind = ONNX_POISON;

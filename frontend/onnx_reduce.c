@@ -1,7 +1,7 @@
 /* onnx_reduce.c — ArgMax, ArgMin and the reductions, over all elements that vary.
  *
  * In: a flat vector and the axes to reduce. Out: a scalar op of the IR, when the axes cover everything but extents of 1
- * (a batch); otherwise one for each row, if the reduced axes come last.
+ * (a batch); otherwise one for each row, after a transpose that brings its elements together.
  */
 #include "onnx_graph.h"
 
@@ -11,13 +11,16 @@ typedef struct Plan {
     uint64_t rows, width;
     uint32_t rank;                /* of the result */
     uint64_t dim[ONNX_MAX_RANK];
+    bool scattered;               /* the elements of a row do not lie together … */
+    uint32_t perm[ONNX_MAX_RANK]; /* … until the dims are put in this order */
 } Plan;
 
-/* Which dims go, and whether the elements of a row lie together. */
+/* Which dims go, and how the elements of a row come to lie together. */
 static bool make_plan(OnnxGraph *g, const OnnxValue *v, const int64_t *axes, size_t n, bool keep, Plan *p)
 {
     enum { MOST_ROWS = 4096 };
-    bool gone[ONNX_MAX_RANK] = {0}, reduced_before = false, scattered = false;
+    bool gone[ONNX_MAX_RANK] = {0}, reduced_before = false;
+    uint32_t kept = 0, last = 0;
     for (size_t i = 0; i < n; i++) {
         uint32_t d;
         if (!onnx_axis(g, axes[i], v->rank, &d))
@@ -28,12 +31,18 @@ static bool make_plan(OnnxGraph *g, const OnnxValue *v, const int64_t *axes, siz
     for (uint32_t d = 0; d < v->rank; d++) {
         bool reduced = axes ? gone[d] : true;
         *(reduced ? &p->width : &p->rows) *= v->dim[d];
-        scattered |= !reduced && v->dim[d] != 1 && reduced_before;
+        p->scattered |= !reduced && v->dim[d] != 1 && reduced_before;
         reduced_before |= reduced && v->dim[d] != 1;
         if (!reduced || keep)
             p->dim[p->rank++] = reduced ? 1 : v->dim[d];
     }
-    if (scattered)
+    for (uint32_t d = 0; d < v->rank; d++)
+        if (axes && !gone[d])
+            p->perm[kept++] = d;
+    for (uint32_t d = 0; d < v->rank; d++)
+        if (!axes || gone[d])
+            p->perm[kept + last++] = d;
+    if (p->scattered && v->rank > IR_MAX_RANK)
         return onnx_fail(g, "reducing %s along an axis that is not the last is not supported; transpose it", onnx_shape(g, v));
     if (p->width == 0 || p->rows == 0 || p->rows > MOST_ROWS)
         return onnx_fail(g, "reducing %s (%llu rows) is not supported", onnx_shape(g, v), (unsigned long long)p->rows);
@@ -44,7 +53,11 @@ static bool make_plan(OnnxGraph *g, const OnnxValue *v, const int64_t *axes, siz
 static bool each_row(OnnxGraph *g, OnnxValue *x, const Plan *p, Value (*make)(OnnxGraph *, Value, int), int what)
 {
     Value v = onnx_value(g, x), *row = NEW_ARRAY(g->arena, p->rows, Value);
-    uint32_t width = (uint32_t)p->width, one = 1;
+    uint32_t width = (uint32_t)p->width, one = 1, flat = (uint32_t)onnx_count(x), dim[IR_MAX_RANK];
+    for (uint32_t d = 0; d < x->rank && d < IR_MAX_RANK; d++)
+        dim[d] = (uint32_t)x->dim[d];
+    if (p->scattered)
+        v = build_reshape(&g->b, build_transpose(&g->b, build_reshape(&g->b, v, x->rank, dim), p->perm), 1, &flat);
     for (uint32_t r = 0; r < p->rows; r++) {
         Value part = p->rows == 1 ? v : build_slice(&g->b, v, (uint32_t[]){r * width}, (uint32_t[]){width});
         row[r] = build_reshape(&g->b, make(g, part, what), 1, &one);

@@ -191,8 +191,7 @@ const int64_t *onnx_integers(OnnxGraph *g, OnnxValue *v, const char *what, size_
 {
     enum { MOST = 1 << 20 };
     if (!onnx_is_constant(v)) {
-        onnx_fail(g, "its %s (`%s`) is computed, but must be a constant: every shape is static here; export the model with fixed shapes, "
-                     "or simplify it (onnxsim)", what, name_shown(g->arena, v->name));
+        onnx_fail(g, "its %s (`%s`) is computed, but must be a constant; export the model with fixed shapes, or simplify it (onnxsim)", what, name_shown(g->arena, v->name));
         return NULL;
     }
     if (v->elem.elem != ELEM_INT || v->elem.n > 64 || onnx_count(v) > MOST) {

@@ -92,6 +92,11 @@ static bool samples_from_npy(Arena *arena, Diags *diags, uint32_t source, Bytes 
     return true;
 }
 
+bool samples_from_bytes(Arena *arena, Diags *diags, uint32_t source, Bytes bytes, bool npy, Type row, Samples *out)
+{
+    return npy ? samples_from_npy(arena, diags, source, bytes, row, out) : csv_read(arena, diags, source, bytes, row, out);
+}
+
 static bool is_text(const char *path)
 {
     return str_ends(path, ".csv") || str_ends(path, ".tsv") || str_ends(path, ".txt");
@@ -113,8 +118,8 @@ bool fe_read_samples(Arena *arena, Diags *diags, const char *path, Type row, Sam
         return false;
     bool npy = standard ? bytes.len >= 6 && memcmp(bytes.at, "\x93NUMPY", 6) == 0 : !is_text(path);
     const char *name = standard ? "standard input" : path;
-    return npy ? samples_from_npy(arena, diags, diag_source(diags, name, NULL, 0), bytes, row, out)
-               : csv_read(arena, diags, diag_source(diags, name, (const char *)bytes.at, bytes.len), bytes, row, out);
+    uint32_t source = npy ? diag_source(diags, name, NULL, 0) : diag_source(diags, name, (const char *)bytes.at, bytes.len);
+    return samples_from_bytes(arena, diags, source, bytes, npy, row, out);
 }
 
 /* ---- writing ---- */
