@@ -20,20 +20,12 @@
  *
  * Ends: every merge removes an op that computes from the live network and adds none.
  */
+#include "affine_map.h"
 #include "error_bound.h"
 #include "pass_util.h"
 
 #include <math.h>
 #include <string.h>
-
-/* An affine map in doubles, with how far its entries may be from the ones meant. `weight` NULL: not looked at yet. */
-typedef struct Map {
-    uint64_t rows, cols;
-    double *weight, *bias, *weight_error, *bias_error;
-} Map;
-
-/* x → scale · x + shift, elementwise: what a const operand of add, sub, mul, div makes. */
-typedef struct Diagonal { uint64_t n; double *scale, *shift; bool only_shift; Value x; } Diagonal;
 
 typedef struct Merge { Value old; Op *merged; } Merge;
 
@@ -83,8 +75,9 @@ static bool read_diagonal(Merger *m, const Op *op, Diagonal *d)
         double v = c ? const_f64(c, type_count(c->type) == 1 ? 0 : i) : 0;
         if (op->kind == OP_div && !(fabs(v) > 0x1p-1000 && fabs(v) < 0x1p1000))   /* 1 / v keeps its precision */
             return false;
-        d->scale[i] = op->kind == OP_mul ? v : op->kind == OP_div ? 1 / v : op->kind == OP_neg || (op->kind == OP_sub && left) ? -1 : 1;
-        d->shift[i] = op->kind == OP_add || (op->kind == OP_sub && left) ? v : op->kind == OP_sub ? -v : 0;
+        bool negated = op->kind == OP_neg || (op->kind == OP_sub && left), added = op->kind == OP_add || (op->kind == OP_sub && left);
+        d->scale[i] = op->kind == OP_mul ? v : op->kind == OP_div ? 1 / v : negated ? -1 : 1;
+        d->shift[i] = added ? v : op->kind == OP_sub ? -v : 0;
     }
     return true;
 }
@@ -104,88 +97,6 @@ static Map read_affine(Merger *m, const Op *op)
         memcpy(map.bias_error, e->bias, map.rows * sizeof(double));
     }
     return map;
-}
-
-/* ---- composing; every sum carries the sum of absolute terms, which bounds its rounding ---- */
-
-/* A sum of products in double: the value, and a bound on its distance from the sum meant. */
-typedef struct Sum { double value, absolute, error; uint64_t terms; } Sum;
-
-static void sum_add(Sum *s, double a, double ea, double b, double eb)
-{
-    s->value += a * b;
-    s->absolute += fabs(a * b);
-    s->error += ea * fabs(b) + eb * fabs(a) + ea * eb;
-    s->terms++;
-}
-
-static double sum_error(const Sum *s)
-{
-    double grow = 1 + (double)(4 * s->terms + 16) * 0x1p-52;
-    return (s->error + s->absolute * (double)(s->terms + 4) * 0x1p-52) * grow + (s->terms ? 0x1p-1000 : 0);
-}
-
-/* after(before(x)) for dense maps. */
-static Map compose(Arena *arena, const Map *after, const Map *before)
-{
-    Map map = {.rows = after->rows, .cols = before->cols};
-    map.weight = NEW_ARRAY(arena, map.rows * map.cols, double);
-    map.weight_error = NEW_ARRAY(arena, map.rows * map.cols, double);
-    map.bias = NEW_ARRAY(arena, map.rows, double);
-    map.bias_error = NEW_ARRAY(arena, map.rows, double);
-    for (uint64_t r = 0; r < map.rows; r++) {
-        const double *w = after->weight + r * after->cols, *ew = after->weight_error + r * after->cols;
-        for (uint64_t c = 0; c < map.cols; c++) {
-            Sum s = {0};
-            for (uint64_t k = 0; k < after->cols; k++)
-                sum_add(&s, w[k], ew[k], before->weight[k * before->cols + c], before->weight_error[k * before->cols + c]);
-            map.weight[r * map.cols + c] = s.value;
-            map.weight_error[r * map.cols + c] = sum_error(&s);
-        }
-        Sum s = {.value = after->bias[r], .absolute = fabs(after->bias[r]), .error = after->bias_error[r]};
-        for (uint64_t k = 0; k < after->cols; k++)
-            sum_add(&s, w[k], ew[k], before->bias[k], before->bias_error[k]);
-        map.bias[r] = s.value;
-        map.bias_error[r] = sum_error(&s);
-    }
-    return map;
-}
-
-/* W (D x + e) + b. A reciprocal scale is within half an ulp: counted as an error of the scale. */
-static void compose_before(Map *map, const Diagonal *d)
-{
-    for (uint64_t r = 0; r < map->rows; r++) {
-        double *w = map->weight + r * map->cols, *ew = map->weight_error + r * map->cols;
-        Sum bias = {.value = map->bias[r], .absolute = fabs(map->bias[r]), .error = map->bias_error[r]};
-        for (uint64_t c = 0; c < map->cols; c++) {
-            if (d->shift[c] != 0)
-                sum_add(&bias, w[c], ew[c], d->shift[c], 0);
-            Sum s = {0};
-            sum_add(&s, w[c], ew[c], d->scale[c], fabs(d->scale[c]) == 1 ? 0 : fabs(d->scale[c]) * 0x1p-53);
-            w[c] = s.value;
-            ew[c] = d->only_shift ? ew[c] : sum_error(&s);
-        }
-        map->bias[r] = bias.value;
-        map->bias_error[r] = bias.terms ? sum_error(&bias) : bias.error;
-    }
-}
-
-/* D (W x + b) + e. */
-static void compose_after(Map *map, const Diagonal *d)
-{
-    for (uint64_t r = 0; r < map->rows; r++) {
-        double scale = d->scale[r], e = fabs(scale) == 1 ? 0 : fabs(scale) * 0x1p-53;
-        for (uint64_t c = 0; c < map->cols && !d->only_shift; c++) {
-            Sum s = {0};
-            sum_add(&s, map->weight[r * map->cols + c], map->weight_error[r * map->cols + c], scale, e);
-            map->weight[r * map->cols + c] = s.value;
-            map->weight_error[r * map->cols + c] = sum_error(&s);
-        }
-        Sum s = {.value = d->shift[r], .absolute = fabs(d->shift[r])};
-        sum_add(&s, map->bias[r], map->bias_error[r], scale, e);
-        map->bias[r] = s.value;
-        map->bias_error[r] = sum_error(&s);
-    }
 }
 
 /* ---- storing ---- */
@@ -264,7 +175,7 @@ static Op *merge_diagonal_before(Merger *m, Op *op)
     if (!read_diagonal(m, value_op(m->net, op_operand(op, AFFINE_x)), &d))
         return NULL;
     Map map = read_affine(m, op);
-    compose_before(&map, &d);
+    map_compose_before(&map, &d);
     return replace(m, op, d.x, &map, d.only_shift ? op->cst[AFFINE_W] : 0, op);
 }
 
@@ -278,7 +189,7 @@ static Op *merge_dense(Merger *m, Op *op)
     if (rows * cols >= mid * cols + rows * mid)
         return NULL;
     Map after = read_affine(m, op), before = read_affine(m, inner);
-    Map map = compose(m->ctx->arena, &after, &before);
+    Map map = map_compose(m->ctx->arena, &after, &before);
     return replace(m, op, op_operand(inner, AFFINE_x), &map, 0, op);
 }
 
@@ -291,7 +202,7 @@ static Op *merge_diagonal_after(Merger *m, Op *op)
     if (!is_plain_affine(m->net, inner) || *use(m, d.x) != 1)
         return NULL;
     Map map = read_affine(m, inner);
-    compose_after(&map, &d);
+    map_compose_after(&map, &d);
     return replace(m, op, op_operand(inner, AFFINE_x), &map, d.only_shift ? inner->cst[AFFINE_W] : 0, inner);
 }
 

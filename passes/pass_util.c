@@ -50,12 +50,6 @@ void replace_op(Op *op, Value with)
     op_remove(op);
 }
 
-Value build_to(Builder *b, OpKind kind, Value a, Type to)
-{
-    OpInit init = {.kind = kind, .n_operands = 1, .operand = &a, .n_hints = 1, .hint = &to};
-    return build_op(b, &init)->result[0];
-}
-
 bool any_op_within(const Op *op, bool (*f)(const Op *op, void *data), void *data)
 {
     for (uint32_t r = 0; r < op->n_regions; r++)

@@ -16,9 +16,6 @@ bool const_is_zero(const Const *c);
 /* `op`'s only result becomes `with`; the op goes. */
 void replace_op(Op *op, Value with);
 
-/* A one-operand op with a stated result type (cast, reshape, slice without attributes, splat). */
-Value build_to(Builder *b, OpKind kind, Value a, Type to);
-
 /* Whether leaving the network from inside this op's regions (or by the op itself) is possible. */
 bool op_may_leave(const Op *op);
 

@@ -13,7 +13,8 @@
  * Not the same bits as f32, and asked for by the user: every f32 result inside becomes f64, so each op rounds to 53 bits
  * instead of 24. Casts from f32 are exact; outputs are rounded once, to nearest even (a value beyond the range of f32
  * becomes infinity there). Weights stay f32 in memory: affine and matmix widen them exactly. `ord` looks at the bits
- * of an f32, `within` compares with ends that are f32: their operands are rounded back. NaN, infinity and −0.0 keep their kind and sign.
+ * of an f32, `within` compares with ends that are f32: their operands are rounded back. NaN, infinity and −0.0 keep
+ * their kind and sign.
  *
  * Ends: one sweep; every value's type is changed at most once.
  */
