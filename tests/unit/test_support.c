@@ -2,7 +2,7 @@
  *
  * Messages are compared whole, since how they look is designed. Files are made in a fresh temporary folder.
  */
-#include "support/support.h"
+#include "../../support/support.h"
 
 #include <CUnit/CUnit.h>
 #include <fcntl.h>
