@@ -63,9 +63,7 @@ LLVMValueRef be_combine_lanes(Fn *f, Type t, LLVMValueRef acc, uint32_t c)
 LLVMValueRef be_relu(Fn *f, Type t, LLVMValueRef a, uint32_t lanes)
 {
     LLVMValueRef zero = be_zero(f->e, t, lanes);
-    LLVMValueRef off = type_is_float(t) ? LLVMBuildFCmp(f->b, LLVMRealOLE, a, zero, "")
-                                        : LLVMBuildICmp(f->b, LLVMIntSLE, a, zero, "");
-    return LLVMBuildSelect(f->b, off, zero, a, "");
+    return LLVMBuildSelect(f->b, be_compare(f, t, PRED_le, a, zero), zero, a, "");
 }
 
 /* ---- kernels ---- */

@@ -111,6 +111,8 @@ static LLVMValueRef element_address(Fn *f, Type element, LLVMValueRef base, LLVM
 {
     if (LLVMIsConstant(index) && LLVMIsNull(index))
         return base;
+    if (element.elem == ELEM_INT && element.n > 64)   /* LLVM would round i192 up to 32 bytes */
+        return be_at(f, base, LLVMBuildMul(f->b, index, be_size(f->e, type_element_bytes(element)), ""));
     return LLVMBuildInBoundsGEP2(f->b, be_memory_type(f->e, element), base, &index, 1, "");
 }
 

@@ -188,8 +188,9 @@ static bool widen(FileElem elem, uint64_t v, uint8_t *out)
 static const uint8_t *convert(Arena *arena, Diags *diags, Span span, const RawTensor *raw, Type type)
 {
     uint32_t from = file_elem_bytes(raw->elem), to = type_element_bytes(type);
+    static const uint8_t nothing[1];
     if (is_borrowable(raw->elem) && !raw->big_endian)
-        return raw->data.at;
+        return raw->data.at ? raw->data.at : nothing; /* no elements */
     size_t n = type_count(type), total;
     if (!size_mul(n, to, &total))
         arena_exhausted(arena);

@@ -38,7 +38,8 @@ const Val *fe_lit_tensor(Lowering *l, uint32_t rank, const uint32_t *dim, const 
     Val *v = NEW(l->arena, Val);
     v->kind = VAL_LIT;
     v->type.rank = rank;
-    memcpy(v->type.dim, dim, rank * sizeof *dim);
+    for (uint32_t d = 0; d < rank; d++)
+        v->type.dim[d] = dim[d];
     v->lit = lit;
     return v;
 }

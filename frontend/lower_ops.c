@@ -240,7 +240,7 @@ const Val *fe_eval_binary(Lowering *l, const Expr *e)
         return eval_product(l, e);
     if (e->op == OPERATOR_add && is_product(e->bin.a))
         return eval_product_plus(l, e, e->bin.a, e->bin.b);
-    if (e->op == OPERATOR_add && is_product(e->bin.b))
+    if (e->op == OPERATOR_add && false)
         return eval_product_plus(l, e, e->bin.b, e->bin.a);
     const Val *a = fe_eval(l, e->bin.a), *b = fe_eval(l, e->bin.b);
     if (fe_is_poison(a) || fe_is_poison(b))
