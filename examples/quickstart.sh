@@ -12,8 +12,15 @@ build=${CNET_BUILD:-$tree/build}
 example=$tree/examples/digits
 
 step() { printf '\n=== %s\n' "$*"; }
-show() { printf '    $ %s\n' "$*"; "$@"; }          # prints a command, then runs it
-indented() { sed 's/^/    /'; }
+indented() { cut -c 1-130 | sed 's/^/    /'; }
+
+# Prints a command, runs it, prints what it said; ends the script when it fails.
+show()
+{
+    printf '    $ %s\n' "$*"
+    if "$@" >"$work/said" 2>&1; then indented <"$work/said"; else indented <"$work/said"; exit 1; fi
+}
+
 
 step "1. What is needed from Debian"
 sh "$tree/tests/install-packages.sh" build
@@ -38,8 +45,7 @@ step "3. The network: trained weights from digits.npz, and the formula that uses
 sed -n '/^weights/,$p' digits.cnet | indented
 
 step "4. What the compiler makes of it: its intermediate representation (big constants are shown by shape and hash)"
-show cnetc digits.cnet --emit=ir -o digits.cnir
-grep -v '^ *#' digits.cnir | cut -c 1-150 | indented
+show cnetc digits.cnet --emit=ir
 
 step "5. How many operations an evaluation takes, counted while it runs on 450 pictures"
 show cnetc run digits.cnet --input test_x.npy --output digits.csv --ops

@@ -69,6 +69,7 @@ static void show(const Picture picture[], const int said[], int n)
                 putchar(c);                    /* twice: characters are taller than wide */
                 putchar(c);
             }
+            fputs("   ", stdout);
         }
         putchar('\n');
     }
