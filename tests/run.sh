@@ -108,7 +108,7 @@ asan=$build-asan
 asan_job=
 if wanted asan; then
     (configure "$asan" -Db_sanitize=address,undefined -Db_lundef=false -Dbuildtype=debugoptimized \
-        -Dc_args=-fno-sanitize-recover=all,-fno-omit-frame-pointer \
+        '-Dc_args=-fno-sanitize-recover=all -fno-omit-frame-pointer' \
         && nice ninja -j1 -C "$asan" >"$asan/ninja.log" 2>&1) &
     asan_job=$!
 fi
