@@ -4,7 +4,7 @@
  * places. Memory is bounded by the size of the text and of the side file, time is linear in them. The grammar is in README.md.
  *
  *      read.c          the module, headers of networks
- *      read_op.c       blocks and ops, by the rows of ops.def
+ *      read_op.c       blocks and ops, by the rows of ops.def;  read_value.c  names and scopes
  *      read_const.c    constants, the side file
  *      read_token.c    expecting, numbers, types, recovery;  lex.c tokens
  */

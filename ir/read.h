@@ -93,9 +93,15 @@ bool read_const_name(Reader *r, ConstId *out, bool *broken);
 /* The ops of a block behind its `{` and arguments, and the `}`. `open`: the brace. False when the block is not closed;
  * *good becomes false when anything was reported. */
 bool read_block(Reader *r, Block *block, Span open, bool *good);
+/* ---- read_value.c ---- */
+
 Scope *read_enter(Reader *r);
 void read_leave(Reader *r);
-/* Enters a name for a value (0: broken). */
+/* Enters a name for a value. */
 bool read_define(Reader *r, Token name, Value value);
+/* Enters a name for what its line failed to define. */
+void read_define_broken(Reader *r, Token name);
+/* The value of the next token, which must be one; 0 when there is none to be used, which has been reported. */
+bool read_value(Reader *r, Value *out);
 
 #endif

@@ -3,49 +3,39 @@
  * In: a module, from the builder, a pass or a text. Out: whether it is valid; what is not is named by the op as it prints
  * and by what was expected instead. The one idea: one check, two users. ir_verify stops at the first violation, which is a
  * compiler bug; the reader goes on and reports each at its place, which is a mistake in the text.
+ *
+ *      verify.c    ports, values, ops and their types, blocks       verify_control.c    regions and what leaves them
+ *      verify_const.c    constants
  */
-#include "text.h"
+#include "verify.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- complaining ---- */
 
-typedef struct Checker {
-    const Module *m;
-    const Network *net;
-    const Complaints *to;
-    Arena *scratch;
-    uint32_t number;          /* of the network: calls go to lower ones */
-    bool ok;
-    bool *visible;            /* by Value: defined above, in this block or one around it */
-    const char **name;        /* of values; computed when first needed */
-} Checker;
-
-static bool done(const Checker *ch)
+bool check_is_done(const Checker *ch)
 {
     return !ch->ok && ch->to->only_first;
 }
 
 static void complain(Checker *ch, Span span, const char *message)
 {
-    if (!done(ch))
+    if (!check_is_done(ch))
         ch->to->report(ch->to->user, span, message);
     ch->ok = false;
 }
 
-static const char *value_text(Checker *ch, Value v)
+const char *check_value_text(Checker *ch, Value v)
 {
     if (!ch->name)
         ch->name = print_value_names(ch->scratch, ch->net);
     return v > 0 && v < ch->net->values.len && ch->name[v] ? ch->name[v] : "%?";
 }
 
-/* In a network, about an op (printed whole) or the network itself (NULL). */
-static void complain_op(Checker *ch, const Op *op, const char *format, ...) PRINTF_LIKE(3, 4);
-static void complain_op(Checker *ch, const Op *op, const char *format, ...)
+void check_complain(Checker *ch, const Op *op, const char *format, ...)
 {
-    if (done(ch))
+    if (check_is_done(ch))
         return;
     va_list args;
     va_start(args, format);
@@ -57,7 +47,7 @@ static void complain_op(Checker *ch, const Op *op, const char *format, ...)
                 : str_printf(ch->scratch, "network @%s: %s", net, message));
 }
 
-static const char *show(Checker *ch, Type t)
+const char *check_type_text(Checker *ch, Type t)
 {
     return type_print(ch->scratch, t);
 }
@@ -75,17 +65,17 @@ static void check_operands(Checker *ch, const Op *op)
 {
     const OpInfo *info = op_info(ch->m, op->kind);
     if (op->n_operands < info->n_fixed) {
-        complain_op(ch, op, "%u operands, expected at least %u", op->n_operands, info->n_fixed);
+        check_complain(ch, op, "%u operands, expected at least %u", op->n_operands, info->n_fixed);
         return;
     }
     for (uint32_t i = 0; i < op->n_operands; i++) {
         if (op->operand[i] >= ch->net->values.len) {
-            complain_op(ch, op, "operand %u is no value of this network", i);
+            check_complain(ch, op, "operand %u is no value of this network", i);
             return;
         }
         Value v = op_operand(op, i);
         if (v && !ch->visible[v])
-            complain_op(ch, op, "%s is not defined above it, in its block or a block around it", value_text(ch, v));
+            check_complain(ch, op, "%s is not defined above it, in its block or a block around it", check_value_text(ch, v));
     }
 }
 
@@ -94,7 +84,7 @@ static void check_consts(Checker *ch, const Op *op)
     const OpInfo *info = op_info(ch->m, op->kind);
     for (uint32_t s = 0; s < OP_MAX_CONSTS; s++)
         if (op->cst[s] && (s >= info->n_consts || !const_exists(ch->m, op->cst[s])))
-            complain_op(ch, op, "constant number %u does not exist", op->cst[s]);
+            check_complain(ch, op, "constant number %u does not exist", op->cst[s]);
 }
 
 static void check_attrs(Checker *ch, const Op *op)
@@ -107,17 +97,17 @@ static void check_attrs(Checker *ch, const Op *op)
         const Attr *attr = &op->attr[item->slot];
         size_t n;
         if (attr_words(item->attr, &n) && (attr->i < 0 || (size_t)attr->i >= n))
-            complain_op(ch, op, "%s = %lld means nothing", item->key, (long long)attr->i);
+            check_complain(ch, op, "%s = %lld means nothing", item->key, (long long)attr->i);
         if (item->attr == ATTR_CHAINS && !chains_are_valid(attr->i))
-            complain_op(ch, op, "chains(%lld): expected a power of two up to %d", (long long)attr->i, IR_MAX_CHAINS);
+            check_complain(ch, op, "chains(%lld): expected a power of two up to %d", (long long)attr->i, IR_MAX_CHAINS);
         if (item->attr == ATTR_INTS && attr->n > 0 && !attr->list)
-            complain_op(ch, op, "the entries of %s are missing", item->key);
+            check_complain(ch, op, "the entries of %s are missing", item->key);
         if (item->attr == ATTR_NETWORK && (attr->i < 0 || attr->i >= (int64_t)ch->number))
-            complain_op(ch, op, "it calls network number %lld; a callee comes before its callers, which makes calls acyclic",
+            check_complain(ch, op, "it calls network number %lld; a callee comes before its callers, which makes calls acyclic",
                         (long long)attr->i);
     }
     if (op->lower > LOWER_branch)
-        complain_op(ch, op, "no such lowering");
+        check_complain(ch, op, "no such lowering");
 }
 
 /* ---- ops: types ---- */
@@ -140,14 +130,14 @@ static void check_types(Checker *ch, const Op *op)
     Type *type = NEW_ARRAY(ch->scratch, most, Type);
     Text why = text_new(ch->scratch);
     if (!op_infer(ch->m, ch->net, &init, type, &n, &why)) {
-        complain_op(ch, op, "%s", why.at);
+        check_complain(ch, op, "%s", why.at);
         return;
     }
     if (n != op->n_results)
-        complain_op(ch, op, "%u results, expected %u", op->n_results, n);
+        check_complain(ch, op, "%u results, expected %u", op->n_results, n);
     for (uint32_t i = 0; i < n && i < op->n_results; i++)
         if (!type_equal(type[i], hint[i]))
-            complain_op(ch, op, "%s is %s, expected %s", value_text(ch, op->result[i]), show(ch, hint[i]), show(ch, type[i]));
+            check_complain(ch, op, "%s is %s, expected %s", check_value_text(ch, op->result[i]), check_type_text(ch, hint[i]), check_type_text(ch, type[i]));
 }
 
 /* Results are new values that know who defines them. */
@@ -156,172 +146,15 @@ static void check_results(Checker *ch, const Op *op)
     for (uint32_t i = 0; i < op->n_results; i++) {
         Value v = op->result[i];
         if (v == 0 || v >= ch->net->values.len) {
-            complain_op(ch, op, "result %u is no value of this network", i);
+            check_complain(ch, op, "result %u is no value of this network", i);
             return;
         }
         const ValueInfo *info = &ch->net->values.at[v];
         if (info->op != op || info->index != i || info->block != op->parent)
-            complain_op(ch, op, "%s does not know that it is result %u of this op", value_text(ch, v), i);
+            check_complain(ch, op, "%s does not know that it is result %u of this op", check_value_text(ch, v), i);
         if (!type_valid(info->type))
-            complain_op(ch, op, "%s has an impossible type", value_text(ch, v));
+            check_complain(ch, op, "%s has an impossible type", check_value_text(ch, v));
     }
-}
-
-/* ---- regions ---- */
-
-/* The arguments of a region: those of a loop are its index and the accumulators. */
-static void check_region_args(Checker *ch, const Op *op, const Block *block, const Type *index)
-{
-    uint32_t n = index ? op->n_results + 1 : 0;
-    if (block->n_args != n) {
-        complain_op(ch, op, "its region takes %u arguments, expected %u%s", block->n_args, n, index ? ": the index and the accumulators" : "");
-        return;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        Type found = value_type(ch->net, block->arg[i]), want = i == 0 ? *index : value_type(ch->net, op->result[i - 1]);
-        if (!type_equal(found, want))
-            complain_op(ch, op, "argument %s of its region is %s, expected %s", value_text(ch, block->arg[i]), show(ch, found), show(ch, want));
-    }
-}
-
-static bool expect_regions(Checker *ch, const Op *op, uint32_t n)
-{
-    if (op->n_regions != n)
-        complain_op(ch, op, "%u regions, expected %u", op->n_regions, n);
-    return op->n_regions == n;
-}
-
-/* The accumulators begin as the operands from `first` on, and end as the results. */
-static void check_accumulators(Checker *ch, const Op *op, uint32_t first)
-{
-    if (op->n_operands - first != op->n_results) {
-        complain_op(ch, op, "%u accumulators and %u results", op->n_operands - first, op->n_results);
-        return;
-    }
-    for (uint32_t i = 0; i < op->n_results; i++) {
-        Value v = op_operand(op, first + i);
-        if (!type_equal(value_type(ch->net, v), value_type(ch->net, op->result[i])))
-            complain_op(ch, op, "accumulator %s begins as %s and ends as %s", value_text(ch, v), show(ch, value_type(ch->net, v)),
-                        show(ch, value_type(ch->net, op->result[i])));
-    }
-}
-
-static void check_if(Checker *ch, const Op *op)
-{
-    if (!type_equal(value_type(ch->net, op_operand(op, 0)), type_int(1)))
-        complain_op(ch, op, "a condition is i1, found %s", show(ch, value_type(ch->net, op_operand(op, 0))));
-    if (expect_regions(ch, op, 2))
-        for (uint32_t r = 0; r < 2; r++)
-            check_region_args(ch, op, op->region[r], NULL);
-}
-
-static void check_case(Checker *ch, const Op *op)
-{
-    Type index = value_type(ch->net, op_operand(op, 0));
-    if (index.elem != ELEM_IDX || index.rank != 0)
-        complain_op(ch, op, "a case is chosen by an index, found %s", show(ch, index));
-    else if (expect_regions(ch, op, index.n))
-        for (uint32_t r = 0; r < op->n_regions; r++)
-            check_region_args(ch, op, op->region[r], NULL);
-}
-
-static void check_repeat(Checker *ch, const Op *op)
-{
-    int64_t n = op->attr[0].i;
-    if (n < 1 || n > INT32_MAX) {
-        complain_op(ch, op, "it repeats %lld times, expected 1 to %d", (long long)n, INT32_MAX);
-        return;
-    }
-    check_accumulators(ch, op, 0);
-    if (done(ch) || !expect_regions(ch, op, 1))
-        return;
-    Type index = type_idx((uint32_t)n);
-    check_region_args(ch, op, op->region[0], &index);
-}
-
-static void check_each(Checker *ch, const Op *op)
-{
-    Type over = value_type(ch->net, op_operand(op, 0)), index = type_idx(over.n);
-    bool set = over.elem == ELEM_SET && over.n > 0, list = over.elem == ELEM_IDX && over.rank == 1;
-    if (!set && !list) {
-        complain_op(ch, op, "expected a set that is not always empty, or a list of indices, found %s", show(ch, over));
-        return;
-    }
-    check_accumulators(ch, op, 1);
-    if (!done(ch) && expect_regions(ch, op, 1))
-        check_region_args(ch, op, op->region[0], &index);
-}
-
-/* `yield` gives what the op around it results in. */
-static void check_yield(Checker *ch, const Op *op)
-{
-    const Op *owner = op->parent->owner;
-    if (!owner) {
-        complain_op(ch, op, "there is no region to end: a network ends with `return`");
-        return;
-    }
-    if (op->n_operands != owner->n_results) {
-        complain_op(ch, op, "%u values, expected %u, the results of `%s`", op->n_operands, owner->n_results, op_info(ch->m, owner->kind)->name);
-        return;
-    }
-    for (uint32_t i = 0; i < op->n_operands; i++) {
-        Type found = value_type(ch->net, op_operand(op, i)), want = value_type(ch->net, owner->result[i]);
-        if (!type_equal(found, want))
-            complain_op(ch, op, "%s is %s, expected %s, as `%s` gives", value_text(ch, op_operand(op, i)), show(ch, found), show(ch, want),
-                        op_info(ch->m, owner->kind)->name);
-    }
-}
-
-static void check_return(Checker *ch, const Op *op)
-{
-    Value status = op_operand(op, 0);
-    if (status && !type_equal(value_type(ch->net, status), type_int(32)))
-        complain_op(ch, op, "the status is %s, expected i32", show(ch, value_type(ch->net, status)));
-    if (op->n_operands - 1 != ch->net->n_outputs) {
-        complain_op(ch, op, "%u values, expected %u, the outputs of the network", op->n_operands - 1, ch->net->n_outputs);
-        return;
-    }
-    for (uint32_t i = 0; i < ch->net->n_outputs; i++) {
-        Type found = value_type(ch->net, op_operand(op, i + 1));
-        if (!type_equal(found, ch->net->output[i].type))
-            complain_op(ch, op, "output `%s` is %s, found %s", ch->net->output[i].name, show(ch, ch->net->output[i].type), show(ch, found));
-    }
-}
-
-static void check_tally(Checker *ch, const Op *op)
-{
-    for (int i = 0; i < OP_MAX_ATTRS; i++)
-        if (op->attr[i].i < 0)
-            complain_op(ch, op, "a count is not negative");
-    if (op_operand(op, 0)) {
-        Type times = value_type(ch->net, op_operand(op, 0));
-        if (!type_is_int(times) || times.rank != 0 || times.n > 64)
-            complain_op(ch, op, "times is %s, expected an integer of at most 64 bits", show(ch, times));
-    }
-}
-
-/* What types alone do not say; the rest of the rows is op_infer's. */
-static void check_control(Checker *ch, const Op *op)
-{
-    if (op->kind == OP_if)
-        check_if(ch, op);
-    else if (op->kind == OP_case)
-        check_case(ch, op);
-    else if (op->kind == OP_repeat)
-        check_repeat(ch, op);
-    else if (op->kind == OP_each)
-        check_each(ch, op);
-    else if (op->kind == OP_yield)
-        check_yield(ch, op);
-    else if (op->kind == OP_return)
-        check_return(ch, op);
-    else if (op->kind == OP_tally)
-        check_tally(ch, op);
-    else if (op->kind == OP_refuse && (op->attr[0].i >= 0 || op->attr[0].i < INT32_MIN))
-        complain_op(ch, op, "a refusal has a negative status that fits i32");
-    bool has_regions = op_info(ch->m, op->kind)->n_regions > 0;
-    if (!has_regions && op->n_regions > 0)
-        complain_op(ch, op, "it takes no regions");
 }
 
 /* ---- blocks ---- */
@@ -336,14 +169,14 @@ static void check_op(Checker *ch, const Op *op, uint32_t depth)
     check_results(ch, op);
     for (uint32_t r = 0; r < op->n_regions; r++)
         if (!op->region[r] || op->region[r]->owner != op || op->region[r]->network != ch->net)
-            complain_op(ch, op, "region %u does not belong to it", r);
+            check_complain(ch, op, "region %u does not belong to it", r);
     if (ch->ok)
         check_types(ch, op);
     if (ch->ok)
         check_control(ch, op);
     bool sound = ch->ok;
     ch->ok &= before;
-    for (uint32_t r = 0; sound && r < op->n_regions && !done(ch); r++)
+    for (uint32_t r = 0; sound && r < op->n_regions && !check_is_done(ch); r++)
         check_block(ch, op->region[r], depth + 1);
 }
 
@@ -361,14 +194,14 @@ static void check_args(Checker *ch, const Block *block)
         bool known = v > 0 && v < ch->net->values.len;
         const ValueInfo *info = known ? &ch->net->values.at[v] : NULL;
         if (!known || info->op || info->block != block || info->index != i || !type_valid(info->type))
-            complain_op(ch, block->owner, "argument %u of its block is no value that knows so", i);
+            check_complain(ch, block->owner, "argument %u of its block is no value that knows so", i);
     }
 }
 
 static void check_end(Checker *ch, const Block *block)
 {
     if (!block->last || !op_info(ch->m, block->last->kind)->terminator)
-        complain_op(ch, block->owner, "%s must end with %s", block->owner ? "each region" : "its body",
+        check_complain(ch, block->owner, "%s must end with %s", block->owner ? "each region" : "its body",
                     block->owner ? "`yield`, `return` or `refuse`" : "`return` or `refuse`");
 }
 
@@ -376,26 +209,26 @@ static void check_end(Checker *ch, const Block *block)
 static void check_block(Checker *ch, const Block *block, uint32_t depth)
 {
     if (depth > TEXT_NESTING) {
-        complain_op(ch, block->owner, "regions within regions, more than %d deep", TEXT_NESTING);
+        check_complain(ch, block->owner, "regions within regions, more than %d deep", TEXT_NESTING);
         return;
     }
     check_args(ch, block);
     show_values(ch, block->n_args, block->arg, true);
     const Op *before = NULL;
-    for (const Op *op = block->first; op && !done(ch); before = op, op = op->next) {
+    for (const Op *op = block->first; op && !check_is_done(ch); before = op, op = op->next) {
         if (op->kind >= OP__COUNT || op->parent != block || op->prev != before) {
-            complain_op(ch, block->owner, "its list of ops is broken");
+            check_complain(ch, block->owner, "its list of ops is broken");
             return;
         }
         if (op_info(ch->m, op->kind)->terminator && op->next)
-            complain_op(ch, op, "nothing can follow it in its block");
-        if (!done(ch))
+            check_complain(ch, op, "nothing can follow it in its block");
+        if (!check_is_done(ch))
             check_op(ch, op, depth);
         show_values(ch, op->n_results, op->result, true);
     }
-    if (!done(ch) && block->last != before)
-        complain_op(ch, block->owner, "its list of ops is broken");
-    if (!done(ch))
+    if (!check_is_done(ch) && block->last != before)
+        check_complain(ch, block->owner, "its list of ops is broken");
+    if (!check_is_done(ch))
         check_end(ch, block);
     show_values(ch, block->n_args, block->arg, false);
     for (const Op *op = block->first; op; op = op->next)
@@ -407,7 +240,7 @@ static void check_block(Checker *ch, const Block *block, uint32_t depth)
 static void check_box(Checker *ch, const Port *port)
 {
     if (!const_exists(ch->m, port->box)) {
-        complain_op(ch, NULL, "the box of input `%s` does not exist", port->name);
+        check_complain(ch, NULL, "the box of input `%s` does not exist", port->name);
         return;
     }
     const Const *box = const_get(ch->m, port->box);
@@ -416,7 +249,7 @@ static void check_box(Checker *ch, const Port *port)
                 box->type.dim[0] == 2 && box->type.dim[1] == n;
     if (!fits)
         complain(ch, port->span, str_printf(ch->scratch, "the box @%s of input `%s` is %s, expected %s[2,%llu]: the lower bounds, then the upper",
-                                            box->name, port->name, show(ch, box->type), show(ch, type_element(port->type)),
+                                            box->name, port->name, check_type_text(ch, box->type), check_type_text(ch, type_element(port->type)),
                                             (unsigned long long)n));
 }
 
@@ -424,18 +257,18 @@ static void check_ports(Checker *ch, const Port *port, uint32_t n, const char *w
 {
     Names names = {.arena = ch->scratch};
     if (n > TEXT_PORTS)
-        complain_op(ch, NULL, "%u %ss, expected at most %d", n, what, TEXT_PORTS);
-    for (uint32_t i = 0; i < n && !done(ch); i++) {
+        check_complain(ch, NULL, "%u %ss, expected at most %d", n, what, TEXT_PORTS);
+    for (uint32_t i = 0; i < n && !check_is_done(ch); i++) {
         bool is_new = true;
         if (!port[i].name) {
-            complain_op(ch, NULL, "%s %u has no name", what, i);
+            check_complain(ch, NULL, "%s %u has no name", what, i);
             continue;
         }
         names_put(&names, port[i].name, &is_new);
         if (!is_new)
             complain(ch, port[i].span, str_printf(ch->scratch, "two %ss are called `%s`", what, port[i].name));
         if (!type_valid(port[i].type) || port[i].type.elem == ELEM_SET)
-            complain(ch, port[i].span, str_printf(ch->scratch, "%s `%s` cannot have type %s", what, port[i].name, show(ch, port[i].type)));
+            complain(ch, port[i].span, str_printf(ch->scratch, "%s `%s` cannot have type %s", what, port[i].name, check_type_text(ch, port[i].type)));
         else if (port[i].box)
             check_box(ch, &port[i]);
     }
@@ -450,7 +283,7 @@ static void check_body_args(Checker *ch)
         fit = v > 0 && v < net->values.len && type_equal(net->values.at[v].type, net->input[i].type);
     }
     if (!fit)
-        complain_op(ch, NULL, "the arguments of its body are not its inputs");
+        check_complain(ch, NULL, "the arguments of its body are not its inputs");
 }
 
 static int by_number(const void *a, const void *b)
@@ -469,11 +302,11 @@ static void check_sites(Checker *ch)
             vec_push(ch->scratch, ops, op);
     if (ops.len > 1)
         qsort(ops.at, ops.len, sizeof *ops.at, by_number);
-    for (size_t i = 0; i < ops.len && !done(ch); i++) {
+    for (size_t i = 0; i < ops.len && !check_is_done(ch); i++) {
         if (i > 0 && ops.at[i]->site == ops.at[i - 1]->site)
-            complain_op(ch, ops.at[i], "site %u is another op's already", ops.at[i]->site);
+            check_complain(ch, ops.at[i], "site %u is another op's already", ops.at[i]->site);
         if (ops.at[i]->site > ch->net->last_site)
-            complain_op(ch, ops.at[i], "site %u is beyond the last one, %u", ops.at[i]->site, ch->net->last_site);
+            check_complain(ch, ops.at[i], "site %u is beyond the last one, %u", ops.at[i]->site, ch->net->last_site);
     }
 }
 
@@ -481,9 +314,9 @@ static void check_options(Checker *ch)
 {
     const NetOptions *o = &ch->net->options;
     if (o->numerics > NUMERICS_real || o->contract > CONTRACT_fma || o->outside > OUTSIDE_promise)
-        complain_op(ch, NULL, "an option has a value that means nothing");
+        check_complain(ch, NULL, "an option has a value that means nothing");
     if (!(ch->net->certified_error >= 0))
-        complain_op(ch, NULL, "its certified error is not a number >= 0");
+        check_complain(ch, NULL, "its certified error is not a number >= 0");
 }
 
 bool verify_network(const Network *net, uint32_t number, const Complaints *to)

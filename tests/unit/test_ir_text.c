@@ -199,6 +199,38 @@ static void sites_and_lowerings_survive(void)
     arena_free(f.arena);
 }
 
+static void lowerings_print_and_read(void)
+{
+    static const char *const words[] = {"dense", "mask", "list", "branch"};
+    for (int i = 0; i < 4; i++) {
+        Fixture f = set_up();
+        Module *m = read_text(&f, str_printf(f.arena, "network @f(%%x: f32[2]) -> f32[2] {\n    %%y = relu %%x !lower(%s)\n    return %%y\n}\n", words[i]));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(m);
+        CU_ASSERT_EQUAL(m->networks.at[0]->body->first->lower, (Lower)(i + 1));
+        CU_ASSERT_PTR_NOT_NULL(strstr(printed(f.arena, m, NULL), str_printf(f.arena, " !lower(%s)", words[i])));
+        arena_free(f.arena);
+    }
+}
+
+/* Quadratic, this would take minutes. */
+static void one_name_for_many_values_takes_linear_time(void)
+{
+    Fixture f = set_up();
+    Module *m = module_new(f.arena, f.diags);
+    Network *net = network_new(m, "f", NOWHERE);
+    Value v = network_add_input(net, "h", type_f32(), 0, NOWHERE);
+    network_add_output(net, "y", type_f32(), NOWHERE);
+    Builder b = builder_at_end(net->body);
+    for (int i = 2; i <= 100000; i++) {
+        v = build_unary(&b, OP_relu, v);
+        value_name(net, v, "h");
+    }
+    build_return(&b, 1, &v, 0);
+    network_done(net);
+    CU_ASSERT_PTR_NOT_NULL(strstr(printed(f.arena, m, NULL), "    return %h.100000\n"));
+    arena_free(f.arena);
+}
+
 static void ops_know_their_place_in_the_text(void)
 {
     Fixture f = set_up();
@@ -364,6 +396,7 @@ static void side_files_are_not_believed(void)
     data[64] ^= 1;
     reads_with("one bit", text, data, len, "the contents of `@W` in the side file have another hash");
     data[64] ^= 1;
+    reads_with("a view one beyond", replaced(f.arena, text, "[1, 8]", "[4, 3]"), data, len, "these strides reach beyond the 40 elements of `@W`");
     reads_with("a view beyond", replaced(f.arena, text, "[1, 8]", "[1, 9]"), data, len, "these strides reach beyond the 40 elements of `@W`");
     arena_free(f.arena);
 }
@@ -821,6 +854,8 @@ void suite_ir_text(void)
     CU_add_test(s, "random networks round-trip", random_networks_round_trip);
     CU_add_test(s, "random networks use every op", random_networks_use_every_op);
     CU_add_test(s, "sites and lowerings survive", sites_and_lowerings_survive);
+    CU_add_test(s, "lowerings print and read", lowerings_print_and_read);
+    CU_add_test(s, "one name for many values takes linear time", one_name_for_many_values_takes_linear_time);
     CU_add_test(s, "ops know their place in the text", ops_know_their_place_in_the_text);
     CU_add_test(s, "large constants lie beside the text", large_constants_lie_beside_the_text);
     CU_add_test(s, "side files are not believed", side_files_are_not_believed);
