@@ -94,6 +94,7 @@ typedef struct Prepare {
     const uint8_t **copies;       /* by ConstId: row-major copies made so far */
     const Module *module;
     uint64_t widest;              /* the longest set or vector whose members are listed */
+    uint64_t sums;                /* bytes that sums of products need */
     size_t next_event;
 } Prepare;
 
@@ -199,7 +200,8 @@ static void prepare_slots(Prepare *p, Frame *f)
         for (uint32_t r = 0; r < op->n_regions; r++)
             for (uint32_t i = 0; i < op->region[r]->n_args; i++)
                 f->slot[op->region[r]->arg[i]] = make_slot(p, value_type(net, op->region[r]->arg[i]), true);
-        /* An affine lists members of sets as long as its own dims. */
+        if (op->n_results > 0 && sums_bytes(op, value_type(net, op->result[0])) > p->sums)
+            p->sums = sums_bytes(op, value_type(net, op->result[0]));
         if (op->kind == OP_topk && type_count(value_type(net, op_operand(op, 0))) > p->widest)
             p->widest = type_count(value_type(net, op_operand(op, 0)));
     }
@@ -238,6 +240,7 @@ Interp *interp_new(Arena *arena, const Network *net)
     in->frame = p.frames[0];
     in->rows = NEW_ARRAY(own, p.widest + 1, uint32_t);
     in->cols = NEW_ARRAY(own, p.widest + 1, uint32_t);
+    in->sums = arena_alloc(own, p.sums);
     return in;
 }
 

@@ -62,6 +62,7 @@ struct Interp {
     Events *events;
     uint64_t event;               /* size of the current step's event */
     uint32_t *rows, *cols;        /* members of a step's sets */
+    void *sums;                   /* chains of rows that are summed together */
     bool fast_fma;                /* the processor has fused multiply-add */
 };
 
@@ -101,6 +102,8 @@ StepRun step_binary, step_unary, step_cmp, step_select, step_cast, step_bits, st
 /* ---- interp_sums.c: sums of products ------------------------------------------------------------------------------- */
 
 StepRun step_affine, step_matmul, step_matmix, step_dot;
+/* Workspace that the op needs, given the type of its result. */
+uint64_t sums_bytes(const Op *op, Type result);
 
 /* ---- interp_shapes.c: moving elements ------------------------------------------------------------------------------ */
 

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { LANES = 8, STRIP = 16, BLOCK = 1024 };
+enum { LANES = 8, STRIP = 16, BLOCK = 2048 };
 
 typedef struct Sum {
     const uint8_t *w, *x, *bias;             /* bias NULL: none */
@@ -22,6 +22,7 @@ typedef struct Sum {
     Type wide, narrow, bias_type;            /* elements of x and y; of w; of the bias */
     bool fma;
     uint8_t *y;                              /* element r of the result belongs to row r, or to rows[r] */
+    void *sums;                              /* workspace: chains x BLOCK, see sums_bytes */
 } Sum;
 
 static uint32_t row_at(const Sum *s, uint32_t i) { return s->rows ? s->rows[i] : i; }
@@ -79,13 +80,6 @@ static double start_f64(const Sum *s, uint32_t row)
 #define TERM_fma_f32(a, w, x) __builtin_fmaf(w, x, a)
 #define TERM_fma_f64(a, w, x) __builtin_fma(w, x, a)
 
-/* Chains end as one sum a lane, in acc[0]. */
-#define COMBINE(acc, chains, lanes) \
-    for (uint32_t half = (chains) / 2; half >= 1; half /= 2) \
-        for (uint32_t c = 0; c < half; c++) \
-            for (uint32_t l = 0; l < (lanes); l++) \
-                (acc)[c][l] = (acc)[c][l] + (acc)[c + half][l]
-
 /* Rows that lie apart: eight at once, written out so that their sums stay in registers. There may be fewer (the last is
  * repeated). Sums go to y. */
 #define SUM_APART(NAME, T, TU, WU, START, TERM, TARGET) \
@@ -125,7 +119,10 @@ static double start_f64(const Sum *s, uint32_t row)
             a[4] = TERM(a[4], (T)lane[4][at], value), a[5] = TERM(a[5], (T)lane[5][at], value); \
             a[6] = TERM(a[6], (T)lane[6][at], value), a[7] = TERM(a[7], (T)lane[7][at], value); \
         } \
-        COMBINE(acc, s->chains, LANES); \
+        for (uint32_t half = s->chains / 2; half >= 1; half /= 2) \
+            for (uint32_t c = 0; c < half; c++) \
+                for (uint32_t l = 0; l < LANES; l++) \
+                    acc[c][l] = acc[c][l] + acc[c + half][l]; \
         memcpy(y, acc[0], sizeof acc[0]); \
     }
 
@@ -135,17 +132,17 @@ static double start_f64(const Sum *s, uint32_t row)
 #define SUM_TOGETHER(NAME, T, TU, W, WU, START, TERM, TARGET) \
     TARGET static void NAME(const Sum *s, uint32_t from, uint32_t rows, T *y) \
     { \
-        T acc[IR_MAX_CHAINS][BLOCK]; \
+        T *acc = s->sums;          /* of chain c at acc + c * rows; those of chain 0 stay there */ \
         const TU *x = (const TU *)s->x; \
-        for (uint32_t l = 0; l < rows; l++) { \
-            acc[0][l] = START(s, from + l); \
-            for (uint32_t c = 1; c < s->chains; c++) \
-                acc[c][l] = (T)-0.0; \
-        } \
+        (void)y; \
+        for (uint32_t l = 0; l < rows; l++) \
+            acc[l] = START(s, from + l); \
+        for (uint32_t l = rows; l < s->chains * rows; l++) \
+            acc[l] = (T)-0.0; \
         for (uint32_t i = 0; i < s->n_cols; i++) { \
             uint32_t j = col_at(s, i); \
             const WU *column = (const WU *)s->w + from + (int64_t)j * s->col_step; \
-            T value = x[j], *a = acc[j & (s->chains - 1)]; \
+            T value = x[j], *a = acc + (j & (s->chains - 1)) * rows; \
             for (uint32_t l = 0; l < rows; l += STRIP, a += STRIP) { \
                 W w[STRIP]; \
                 memcpy(w, column + l, sizeof w); \
@@ -153,8 +150,9 @@ static double start_f64(const Sum *s, uint32_t row)
                     a[k] = TERM(a[k], (T)w[k], value); \
             } \
         } \
-        COMBINE(acc, s->chains, rows); \
-        memcpy(y, acc[0], rows * sizeof(T)); \
+        for (uint32_t half = s->chains / 2; half >= 1; half /= 2) \
+            for (uint32_t l = 0; l < half * rows; l++) \
+                acc[l] = acc[l] + acc[l + half * rows]; \
     }
 
 typedef void SumF32(const Sum *s, uint32_t from, uint32_t rows, float *y);
@@ -204,17 +202,19 @@ static void sum_floats(Interp *in, const Sum *s)
         bool together = s->row_step == 1 && !s->rows && left >= STRIP;
         rows = together ? left / STRIP * STRIP : left;
         rows = rows < (together ? BLOCK : LANES) ? rows : together ? BLOCK : LANES;
-        float y32[BLOCK];
-        double y64[BLOCK];
+        float y32[LANES];
+        double y64[LANES];
         if (s->wide.elem == ELEM_F32)
             kernels->f32[together](s, from, rows, y32);
         else
             kernels->f64[mixed][together](s, from, rows, y64);
+        const float *from32 = together ? s->sums : y32;
+        const double *from64 = together ? s->sums : y64;
         for (uint32_t l = 0; l < rows; l++) {
             if (s->wide.elem == ELEM_F32)
-                ((f32u *)s->y)[row_at(s, from + l)] = y32[l];
+                ((f32u *)s->y)[row_at(s, from + l)] = from32[l];
             else
-                ((f64u *)s->y)[row_at(s, from + l)] = y64[l];
+                ((f64u *)s->y)[row_at(s, from + l)] = from64[l];
         }
         count_rows(in, s, rows);
     }
@@ -271,6 +271,14 @@ static void sum_all(Interp *in, const Sum *s)
 
 static uint32_t chains_of(const Op *op, int attr) { return op->attr[attr].i > 1 ? (uint32_t)op->attr[attr].i : 1; }
 
+uint64_t sums_bytes(const Op *op, Type result)
+{
+    if (op->kind != OP_affine && op->kind != OP_matmul && op->kind != OP_matmix)
+        return 0;
+    uint64_t rows = op->kind == OP_matmul && result.rank == 2 ? result.dim[1] : type_count(result);
+    return (op->kind == OP_matmix ? 1 : chains_of(op, 0)) * (rows < BLOCK ? rows : BLOCK) * sizeof(double);
+}
+
 /* First element of a constant, or of the element of a stack that `index` selects. */
 static const uint8_t *indexed(const Const *c, const Slot *index)
 {
@@ -292,7 +300,7 @@ void step_affine(Interp *in, const Step *step)
         .row_step = W->stride[skip], .col_step = W->stride[skip + 1],
         .n_rows = (uint32_t)y->count, .n_cols = (uint32_t)x->count,
         .chains = chains_of(step->op, AFFINE_order), .fma = step->fma,
-        .wide = x->type, .narrow = W->type,
+        .wide = x->type, .narrow = W->type, .sums = in->sums,
     };
     if (b) {
         s.bias = indexed(b, step->operand[AFFINE_j]);
@@ -317,7 +325,8 @@ void step_matmul(Interp *in, const Step *step)
 {
     const Slot *a = step->operand[0], *b = step->operand[1], *y = step->result[0];
     uint32_t k = b->type.dim[0];
-    Sum s = {.n_cols = k, .chains = chains_of(step->op, 0), .fma = step->fma, .wide = a->type, .narrow = a->type, .y = y->at};
+    Sum s = {.n_cols = k, .chains = chains_of(step->op, 0), .fma = step->fma, .wide = a->type, .narrow = a->type, .y = y->at,
+             .sums = in->sums};
     if (b->type.rank == 1) {
         s.w = a->at;
         s.x = b->at;
@@ -350,7 +359,8 @@ void step_matmix(Interp *in, const Step *step)
 {
     const Slot *g = step->operand[0], *y = step->result[0];
     Sum s = {.w = step->data[0], .x = g->at, .row_step = 1, .col_step = (int64_t)y->count, .n_cols = (uint32_t)g->count,
-             .chains = 1, .fma = step->fma, .wide = g->type, .narrow = step->cst[0]->type, .y = y->at};
+             .chains = 1, .fma = step->fma, .wide = g->type, .narrow = step->cst[0]->type, .y = y->at,
+             .sums = in->sums};
     /* More elements than a u32 counts are summed in slices. */
     uint64_t done = 0, slice = UINT32_C(1) << 30;
     for (; done < y->count; done += slice) {
