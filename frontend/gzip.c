@@ -11,7 +11,7 @@
 
 uint64_t inflate_limit(uint64_t len)
 {
-    const uint64_t most = (uint64_t)8 << 30, ratio = 512, small = (uint64_t)16 << 20;
+    const uint64_t most = (uint64_t)8 << 30, ratio = 512, small = (uint64_t)1 << 20;
     return len > (most - small) / ratio ? most : len * ratio + small;
 }
 

@@ -63,7 +63,10 @@ static bool next_float(NNet *r, const char *what, float *out)
     if (!next_word(r, &begin, &end))
         return fail(r, r->len, r->len, str_printf(r->m->arena, "the file ends where %s should follow", what));
     const char *why = element_from_text(type_f32(), r->text + begin, end - begin, out);
-    return !why || fail(r, begin, end, str_printf(r->m->arena, "expected %s, but this %s", what, why[0] == 'd' ? "does not fit f32" : why));
+    if (!why)
+        return true;
+    const char *word = name_shown(r->m->arena, str_ndup(r->m->arena, r->text + begin, end - begin));
+    return fail(r, begin, end, str_printf(r->m->arena, "expected %s, but `%s` %s", what, word, why[0] == 'd' ? "does not fit f32" : why));
 }
 
 static uint32_t next_size(NNet *r, const char *what, uint32_t least, uint32_t most)

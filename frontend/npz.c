@@ -37,7 +37,7 @@ static bool open_archive(Archive *a, Arena *scratch, Bytes bytes)
     if (a->zip) {
         arena_defer(scratch, close_archive, a->zip);
     } else {
-        diag_error(a->diags, a->span, "cannot read the archive: %s", zip_error_strerror(&error));
+        diag_error(a->diags, a->span, "cannot read the archive: %s; it is truncated, or no .npz file", zip_error_strerror(&error));
         zip_source_free(source);
     }
     zip_error_fini(&error);

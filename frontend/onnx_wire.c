@@ -108,6 +108,8 @@ static void add_dim(OnnxTensor *t, uint64_t dim)
 {
     if (t->raw.rank == RAW_MAX_RANK)
         t->why = "it has too many dimensions; at most 6 are supported";
+    else if (dim > INT64_MAX)
+        t->why = "one of its dimensions is negative";
     else
         t->raw.dim[t->raw.rank++] = dim;
 }

@@ -187,11 +187,14 @@ bool fe_read_safetensors(Arena *arena, Diags *diags, uint32_t source, Bytes byte
 {
     Reader r = {.arena = arena, .diags = diags, .span = diag_whole(source)};
     uint64_t len = 0;
-    if (bytes.len >= 8)
-        memcpy(&len, bytes.at, 8);
-    if (bytes.len < 8 || len > bytes.len - 8 || len > LONGEST_HEADER) {
-        diag_error(diags, r.span, "the header should have %llu bytes, but only %zu follow; the file is truncated or no .safetensors file",
-                   (unsigned long long)len, bytes.len < 8 ? 0 : bytes.len - 8);
+    if (bytes.len < 8) {
+        diag_error(diags, r.span, "the file has %zu bytes, fewer than the 8 that a .safetensors file begins with", bytes.len);
+        return false;
+    }
+    memcpy(&len, bytes.at, 8);
+    if (len > bytes.len - 8 || len > LONGEST_HEADER) {
+        diag_error(diags, r.span, "the header should have %llu bytes, but %zu follow%s", (unsigned long long)len, bytes.len - 8,
+                   len > bytes.len - 8 ? "; the file is truncated, or no .safetensors file" : ", and no header is as long");
         return false;
     }
     r.elements = (Bytes){bytes.at + 8 + len, bytes.len - 8 - len};

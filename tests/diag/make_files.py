@@ -136,7 +136,7 @@ def bad_npz():
     damaged[good.index(W)] ^= 1
     yield "checksum.npz", bytes(damaged)
     yield "no-array.npz", npz([("a.npy", b"hello")])
-    yield "bomb.npz", npz([("a.npy", npy("(2048, 2560)", bytes(2048 * 2560 * 4)))], zipfile.ZIP_DEFLATED)
+    yield "bomb.npz", npz([("a.npy", npy("(1024, 1024)", bytes(1024 * 1024 * 4)))], zipfile.ZIP_DEFLATED)
     yield "empty.npz", b""
 
 
@@ -183,7 +183,7 @@ def bad_onnx():
                                 [tensor("s", [1], struct.pack("<q", 4), 7)])
     yield "broadcast.onnx", model([node("Add", ["x", "b"], ["y"], "sum")], [value("x", [1, 3])], [value("y", [1, 3])], [tensor("b", [2], floats(1, 2))])
     yield "twice.onnx", model([node("Relu", ["x"], ["y"]), node("Abs", ["x"], ["y"], "again")], [value("x", [1, 2])], [value("y", [1, 2])])
-    yield "bomb.onnx.gz", gzip.compress(bytes(20 << 20), mtime=0)
+    yield "bomb.onnx.gz", gzip.compress(bytes(4 << 20), mtime=0)
     yield "damaged.onnx.gz", gzip.compress(good, mtime=0)[:-12]
 
 
@@ -204,7 +204,8 @@ def files():
         yield from make()
     for name, _ in list(bad_npz()) + list(bad_safetensors()):
         yield name.replace(".", "-") + ".cnet", uses(name)
-    yield "folder.npz/.keep", b""
+    for folder in "folder.npz", "folder.npy", "folder.onnx":
+        yield folder + "/.keep", b""
     yield "folder-npz.cnet", uses("folder.npz")
     yield "relu.onnx", model([node("Relu", ["x"], ["y"])], [value("x", [1, 2])], [value("y", [1, 2])])
 

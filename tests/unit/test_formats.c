@@ -495,6 +495,34 @@ static void onnx_refuses_every_truncation(void)
     arena_free(f.arena);
 }
 
+static const char *source_text(Fixture *f, const char *name)
+{
+    Bytes bytes = {0};
+    CU_ASSERT_FATAL(file_read(f->arena, f->diags, NOWHERE, str_printf(f->arena, "%s/frontend/%s", CNET_SOURCE_ROOT, name), &bytes));
+    return str_ndup(f->arena, (const char *)bytes.at, bytes.len);
+}
+
+/* Every row of the tables of operators is named in the manual. */
+static void onnx_manual_is_complete(void)
+{
+    static const char *const files[] = {"onnx_linear.c", "onnx_pointwise.c", "onnx_shape.c", "onnx_reduce.c"};
+    Fixture f = set_up();
+    const char *manual = source_text(&f, "formats.md");
+    size_t found = 0;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        for (const char *row = source_text(&f, files[i]); (row = strstr(row, "\n    {\"")); row++, found++) {
+            const char *name = str_ndup(f.arena, row + 7, strcspn(row + 7, "\"")), *at = manual;
+            size_t len = strlen(name);
+            while ((at = strstr(at, name)) && (strchr(" ,|", at[-1]) == NULL || strchr(" ,|", at[len]) == NULL))
+                at++;
+            if (!at)
+                fprintf(stderr, "\n%s is not in frontend/formats.md", name);
+            CU_ASSERT_PTR_NOT_NULL(at);
+        }
+    CU_ASSERT(found > 40);
+    arena_free(f.arena);
+}
+
 /* ---- nnet ---- */
 
 static void nnet_normalises(void)
@@ -654,6 +682,7 @@ void suite_formats(void)
     CU_add_test(s, "onnx: a product used twice", onnx_shared_product);
     CU_add_test(s, "onnx: all that is unsupported is reported", onnx_reports_all);
     CU_add_test(s, "onnx: every truncation", onnx_refuses_every_truncation);
+    CU_add_test(s, "onnx: the manual names every operator", onnx_manual_is_complete);
     CU_add_test(s, "nnet: normalisation and box", nnet_normalises);
     CU_add_test(s, "boxes on the command line", boxes);
     CU_add_test(s, "exported text is the same function", exports_reload);

@@ -1,0 +1,1 @@
+"$CNETC" --emit=ir files/relu.onnx --box=files/no-boxes.json:good

@@ -1,0 +1,1 @@
+"$CNETC" --emit=ir files/relu.onnx --box=1:0

@@ -1,0 +1,1 @@
+"$CNETC" import files/relu.onnx -o -

@@ -1,0 +1,1 @@
+"$CNETC" --emit=ir files/lying-npz.cnet

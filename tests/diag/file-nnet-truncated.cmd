@@ -1,0 +1,1 @@
+"$CNETC" --emit=ir files/truncated.nnet

@@ -1,0 +1,1 @@
+"$CNETC" run files/two.cnet --input files/huge-f64.npy

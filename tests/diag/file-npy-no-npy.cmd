@@ -1,0 +1,1 @@
+"$CNETC" run files/two.cnet --input files/no-npy.npy
