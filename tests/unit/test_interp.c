@@ -559,7 +559,10 @@ static void check_affine(const Shape *s, uint64_t *state)
     }
     Network *net = affine_network(m, s, w + 1, b);
     Counts counted = {0};
-    interp_run(interp_new(arena, net), (const void *[]){x, c, r}, (void *[]){y}, &counted, NULL, NULL);
+    Interp *in = interp_new(arena, net);
+    if (random_below(state, 2))
+        in->fast_fma = false;                               /* as on a processor without it */
+    interp_run(in, (const void *[]){x, c, r}, (void *[]){y}, &counted, NULL, NULL);
     CU_ASSERT_EQUAL(counted.mul, n_rows * n_cols);
     CU_ASSERT_EQUAL(counted.add, n_rows * n_cols);
     double *wide_x = NEW_ARRAY(arena, s->cols + 1, double), *row = NEW_ARRAY(arena, s->cols + 1, double);
