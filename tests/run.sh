@@ -129,11 +129,9 @@ if wanted asan; then
         echo "FAILED: the sanitized build: ninja -C $asan"
         failed=$((failed + 1))
     else
-        # What LLVM itself keeps to its end is not ours to free; see the file.
         ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:allocator_may_return_null=1
-        LSAN_OPTIONS=suppressions=$tree/tests/lsan.supp:print_suppressions=0
         UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-        export ASAN_OPTIONS LSAN_OPTIONS UBSAN_OPTIONS
+        export ASAN_OPTIONS UBSAN_OPTIONS
         stage asan-unit "$asan" "$asan/tests/unit-tests"
         stage asan-ir "$asan" "$python" tests/golden.py ir "--cnetc=$asan/driver/cnetc"
         stage asan-diag "$asan" "$python" tests/golden.py diag "--cnetc=$asan/driver/cnetc"
