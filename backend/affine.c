@@ -299,7 +299,10 @@ static void lane_kernel(Kernel *k)
 static LLVMValueRef kernel(Fn *caller, const Shape *s)
 {
     Emitter *e = caller->e;
-    char *name = kernel_name(caller, s);
+    Fn at = *caller;
+    if (at.level->same_vectors)
+        at.level = at.level->same_vectors;
+    char *name = kernel_name(&at, s);
     LLVMValueRef known = LLVMGetNamedFunction(e->module, name);
     if (known)
         return known;
@@ -307,10 +310,10 @@ static LLVMValueRef kernel(Fn *caller, const Shape *s)
     LLVMTypeRef params[5] = {e->ptr, e->ptr, e->ptr, e->ptr, s->masked ? e->ptr : e->size};
     LLVMValueRef fn = LLVMAddFunction(e->module, name, LLVMFunctionType(e->void_, params, 5, 0));
     LLVMSetLinkage(fn, LLVMInternalLinkage);
-    be_attributes(e, fn, caller->level);
+    be_attributes(e, fn, at.level);
     unsigned noalias = LLVMGetEnumAttributeKindForName("noalias", 7);
     LLVMAddAttributeAtIndex(fn, 4, LLVMCreateEnumAttribute(e->c, noalias, 0));
-    Kernel state = {.f = *caller, .s = s}, *k = &state;
+    Kernel state = {.f = at, .s = s}, *k = &state;
     k->f.fn = fn;
     k->x = LLVMGetParam(fn, 0);
     k->w = LLVMGetParam(fn, 1);

@@ -25,6 +25,7 @@ typedef struct Level {
     uint32_t vector_bytes;        /* widest vector worth using; 4: scalars */
     uint32_t accumulators;        /* vectors of sums that fit in registers beside what else a loop needs */
     bool fma;                     /* f32 and f64 fused multiply-add in hardware */
+    const struct Level *same_vectors;   /* a lower level whose kernels are as good: they are shared; NULL: none */
 } Level;
 
 enum { MAX_LEVELS = 4 };

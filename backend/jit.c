@@ -72,6 +72,7 @@ static bool host_target(Arena *arena, Diags *diags, const TargetOptions *options
     t->cpu = wanted.cpu;
     wanted.name = "";
     wanted.cpu = NULL;
+    wanted.same_vectors = NULL;
     t->level[0] = wanted;
     t->n_levels = 1;
     t->dispatch = false;

@@ -185,7 +185,7 @@ static char *probe_assembly(Arena *arena, const Target *t)
 static Level probe(Arena *arena, const Target *t)
 {
     const char *text = probe_assembly(arena, t);
-    Level level = {"", NULL, 4, 12, strstr(text, "fmaf") == NULL};
+    Level level = {"", NULL, 4, 12, strstr(text, "fmaf") == NULL, NULL};
     switch (t->arch) {
     case ARCH_X86_64:
         level.vector_bytes = strstr(text, "zmm") ? 64 : strstr(text, "ymm") ? 32 : 16;
@@ -232,8 +232,8 @@ static bool find_llvm_target(Diags *diags, const ArchRow *row, const TargetOptio
 static void x86_levels(Target *t)
 {
     static const Level levels[] = {
-        {"v1", "x86-64", 16, 12, false}, {"v2", "x86-64-v2", 16, 12, false},
-        {"v3", "x86-64-v3", 32, 12, true}, {"v4", "x86-64-v4", 64, 16, true}};
+        {"v1", "x86-64", 16, 12, false, NULL}, {"v2", "x86-64-v2", 16, 12, false, &levels[0]},
+        {"v3", "x86-64-v3", 32, 12, true, NULL}, {"v4", "x86-64-v4", 64, 16, true, NULL}};
     memcpy(t->level, levels, sizeof levels);
     t->n_levels = MAX_LEVELS;
     t->dispatch = true;
