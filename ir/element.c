@@ -17,41 +17,68 @@
 static const uint64_t F64_QUIET_NAN = UINT64_C(0x7ff8000000000000);
 static const uint32_t F32_QUIET_NAN = UINT32_C(0x7fc00000);
 
-/* 0x1.8p+3, normalised also when the number is subnormal (C's %a leaves that to the library). */
+/* Lower-case hexadecimal digits of v, `n` of them; returns behind them. By hand: printf takes ten times as long, and large
+ * constants are written whole when asked for. */
+static char *put_hex(char *to, uint64_t v, uint32_t n)
+{
+    for (uint32_t i = n; i-- > 0; v >>= 4)
+        to[i] = "0123456789abcdef"[v & 15];
+    return to + n;
+}
+
+static char *put_exponent(char *to, int exponent)
+{
+    *to++ = 'p';
+    *to++ = exponent < 0 ? '-' : '+';
+    unsigned v = (unsigned)(exponent < 0 ? -exponent : exponent), step = v >= 1000 ? 1000 : v >= 100 ? 100 : v >= 10 ? 10 : 1;
+    for (; step > 0; step /= 10)
+        *to++ = (char)('0' + v / step % 10);
+    return to;
+}
+
+/* 0x1.8p+3, normalised also when the number is subnormal (C's %a leaves that to the library). No NaN. */
+static char *put_finite(char *to, uint64_t fraction, int exponent)
+{
+    bool zero = exponent == 0 && fraction == 0;
+    memcpy(to, zero ? "0x0" : "0x1", 3);
+    to += 3;
+    if (!zero && exponent == 0) {
+        for (exponent = 1; !(fraction >> 52); exponent--)
+            fraction <<= 1;
+        fraction &= (UINT64_C(1) << 52) - 1;
+    }
+    if (fraction != 0) {
+        *to++ = '.';
+        to = put_hex(to, fraction, 13);
+        while (to[-1] == '0')
+            to--;
+    }
+    return put_exponent(to, zero ? 0 : exponent - 1023);
+}
+
 void float_print(FILE *out, double value)
 {
+    char text[32], *to = text;
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
-    const char *sign = bits >> 63 ? "-" : "";
     uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
     int exponent = (int)(bits >> 52 & 0x7ff);
-    if (exponent == 0x7ff && fraction == 0) {
-        fprintf(out, "%sinf", sign);
-        return;
-    }
-    if (exponent == 0x7ff) {
+    if (exponent == 0x7ff && fraction != 0) {
         if (bits == F64_QUIET_NAN)
             fputs("nan", out);
         else
             fprintf(out, "nan(0x%016" PRIx64 ")", bits);
         return;
     }
-    if (exponent == 0 && fraction == 0) {
-        fprintf(out, "%s0x0p+0", sign);
-        return;
+    if (bits >> 63)
+        *to++ = '-';
+    if (exponent == 0x7ff) {
+        memcpy(to, "inf", 3);
+        to += 3;
+    } else {
+        to = put_finite(to, fraction, exponent);
     }
-    if (exponent == 0) {
-        for (exponent = 1; !(fraction >> 52); exponent--)
-            fraction <<= 1;
-        fraction &= (UINT64_C(1) << 52) - 1;
-    }
-    exponent -= 1023;
-    char digits[14];
-    snprintf(digits, sizeof digits, "%013" PRIx64, fraction);
-    size_t n = 13;
-    while (n > 0 && digits[n - 1] == '0')
-        n--;
-    fprintf(out, "%s0x1%s%.*sp%+d", sign, n ? "." : "", (int)n, digits, exponent);
+    fwrite(text, 1, (size_t)(to - text), out);
 }
 
 static void f32_print(FILE *out, const uint8_t *at)
