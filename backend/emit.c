@@ -245,6 +245,22 @@ static bool write_file(Emitter *e, const Owned *o, EmitKind kind, OutFile *out)
     return !failed;
 }
 
+/* Names in wasm objects are not terminated; those of runtime libraries are identifiers. */
+static size_t name_length(const char *name)
+{
+    return strspn(name, "_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+}
+
+/* __divti3 and their like; not what the wasm linker itself provides. */
+static bool needs_runtime(const char *name)
+{
+    static const char *const provided[] = {"__stack_pointer", "__linear_memory", "__indirect_function_table", "__memory_base", "__table_base"};
+    for (size_t i = 0; i < sizeof provided / sizeof *provided; i++)
+        if (strncmp(name, provided[i], strlen(provided[i])) == 0)
+            return false;
+    return name[0] == '_' && name[1] == '_';
+}
+
 /* Freestanding objects must stand alone: names the first symbol that does not. */
 static bool stands_alone(Emitter *e, const char *path)
 {
@@ -266,8 +282,9 @@ static bool stands_alone(Emitter *e, const char *path)
             LLVMMoveToContainingSection(section, symbol);
             bool undefined = name && *name && LLVMObjectFileIsSectionIteratorAtEnd(binary, section);
             LLVMDisposeSectionIterator(section);
-            if (undefined && name[0] == '_' && name[1] == '_') {
-                diag_error(e->diags, NOWHERE, "--freestanding: this network needs `%s` of a runtime library on %s", name, e->target.triple);
+            if (undefined && needs_runtime(name)) {
+                diag_error(e->diags, NOWHERE, "--freestanding: this network needs `%.*s` of a runtime library on %s",
+                           (int)name_length(name), name, e->target.triple);
                 fine = false;
             }
         }

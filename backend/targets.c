@@ -288,7 +288,7 @@ bool be_target(Arena *arena, Diags *diags, const TargetOptions *o, Target *t)
     }
     t->arch = row->arch;
     t->features = o->features ? o->features : "";
-    t->pic = o->pic;
+    t->pic = o->pic && is_hosted(t->triple);      /* shared objects are a matter of operating systems */
     t->pointer_bits = row->arch == ARCH_ARM || row->arch == ARCH_WASM32 ? 32 : 64;
     if (!find_llvm_target(diags, row, o, t))
         return false;
@@ -312,7 +312,7 @@ bool be_target(Arena *arena, Diags *diags, const TargetOptions *o, Target *t)
     t->freestanding = o->freestanding || !is_hosted(t->triple);
     t->max_stack = o->max_stack ? o->max_stack : t->freestanding ? 4096 : 65536;
     t->align = row->arch == ARCH_X86_64 ? 64 : 16;
-    if (row->arch == ARCH_X86_64 && !o->march && !*t->features && !o->no_dispatch) {
+    if (row->arch == ARCH_X86_64 && !o->march && !*t->features && !o->no_dispatch && !t->freestanding) {
         x86_levels(t);
         return true;
     }

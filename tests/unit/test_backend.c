@@ -1,0 +1,303 @@
+/* test_backend.c — generated code is the interpreter, bit for bit.
+ *
+ *   random networks     every level this CPU has, both contractions, stack and scratch; statuses and tallies too
+ *   dense layers        every size that makes another kernel: rows and columns around vectors, tiles and chains
+ *   odd values          NaN, infinities, -0.0, in weights, biases and inputs
+ *   sizes, symbols      what be_sizes says; names that are no C identifiers
+ *   refusals            targets and options that cannot be had are diagnostics
+ *
+ * A failure prints its seed. On machines without x86-64 levels the best one stands for all.
+ */
+#include "../../backend/backend.h"
+#include "random_net.h"
+
+#include <CUnit/CUnit.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void suite_backend(void);
+
+typedef struct Case { Arena *arena; Diags *diags; Module *m; Network *net; uint64_t seed; TargetOptions options; } Case;
+
+static Case case_new(uint64_t seed)
+{
+    Case c = {.arena = arena_new(NULL), .seed = seed, .options = {.pic = true}};
+    c.diags = diag_new(c.arena);
+    c.m = module_new(c.arena, c.diags);
+    return c;
+}
+
+/* ---- comparing ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_nan_at(Type t, const uint8_t *at)
+{
+    float f;
+    double d;
+    memcpy(&f, at, 4);
+    if (t.elem == ELEM_F32)
+        return isnan(f);
+    memcpy(&d, at, t.elem == ELEM_F64 ? 8 : 4);
+    return t.elem == ELEM_F64 && isnan(d);
+}
+
+/* The same bytes; one NaN is as good as another. */
+static bool same(Type t, const uint8_t *a, const uint8_t *b)
+{
+    uint64_t n = type_count(t);
+    uint32_t size = type_element_bytes(t);
+    for (uint64_t i = 0; i < n; i++, a += size, b += size) {
+        if (type_is_float(t) && is_nan_at(t, a) && is_nan_at(t, b))
+            continue;
+        if (memcmp(a, b, size) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool has_tallies(const Network *net)
+{
+    OpWalk walk;
+    FOR_EACH_OP (walk, op, net)
+        if (op->kind == OP_tally)
+            return true;
+    return false;
+}
+
+/* Levels to try: those of the host; one try otherwise. */
+static int host_levels(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("x86-64-v4") ? 4 : __builtin_cpu_supports("x86-64-v3") ? 3 : __builtin_cpu_supports("x86-64-v2") ? 2 : 1;
+#else
+    return 0;
+#endif
+}
+
+/* One evaluation on both engines, from the same buffers. */
+static bool agree(Case *c, Interp *interp, Jit *jit, uint64_t sample)
+{
+    Network *net = c->net;
+    void **in, **reference, **out;
+    random_buffers(c->arena, net, c->seed * 31 + sample, sample % 2 == 1, &in, &reference);
+    out = NEW_ARRAY(c->arena, net->n_outputs + 1, void *);
+    for (uint32_t i = 0; i < net->n_outputs; i++)
+        out[i] = arena_alloc(c->arena, type_count(net->output[i].type) * type_element_bytes(net->output[i].type));
+    Counts tallies = {0}, counts = {0};
+    int status = interp_run(interp, (const void *const *)in, reference, NULL, &tallies, NULL);
+    bool fine = be_jit_run(jit, (const void *const *)in, out, has_tallies(net) ? &counts : NULL) == status;
+    for (uint32_t i = 0; status >= 0 && i < net->n_outputs; i++)
+        fine = fine && same(net->output[i].type, reference[i], out[i]);
+    if (has_tallies(net))
+        fine = fine && memcmp(&tallies, &counts, sizeof counts) == 0;
+    return fine;
+}
+
+static void check(Case *c, uint64_t samples)
+{
+    int levels = host_levels();
+    Interp *interp = interp_new(c->arena, c->net);
+    for (int level = levels ? 1 : 0; level <= levels; level++) {
+        if (c->net->options.contract == CONTRACT_fma && level && level < 3)
+            continue;
+        Jit *jit = be_jit(c->arena, c->net, &c->options, level);
+        if (!jit) {
+            diag_flush(c->diags, stderr, DIAG_PLAIN);
+            CU_FAIL("no machine code");
+            continue;
+        }
+        for (uint64_t s = 0; s < samples; s++)
+            if (!agree(c, interp, jit, s)) {
+                fprintf(stderr, "seed %llu, level %d, sample %llu: generated code differs from the interpreter\n",
+                        (unsigned long long)c->seed, level, (unsigned long long)s);
+                CU_FAIL("generated code differs");
+                break;
+            }
+    }
+}
+
+/* ---- random networks -------------------------------------------------------------------------------------------------------- */
+
+static void random_networks(unsigned features, uint64_t first, uint64_t n, uint32_t ops)
+{
+    for (uint64_t seed = first; seed < first + n; seed++) {
+        Case c = case_new(seed);
+        c.net = random_network(c.m, seed, (RandomNetOptions){features & ~(unsigned)RANDOM_CALLS, ops});
+        if (seed % 2)
+            c.net->options.contract = CONTRACT_fma;
+        if (seed % 3 == 0)
+            c.options.max_stack = 64;             /* what is wider comes from scratch */
+        check(&c, 4);
+        arena_free(c.arena);
+    }
+}
+
+static void test_dense(void) { random_networks(RANDOM_DENSE | RANDOM_TALLY, 1, 12, 0); }
+static void test_wide_integers(void) { random_networks(RANDOM_INTS | RANDOM_WIDE, 100, 12, 0); }
+static void test_selections(void) { random_networks(RANDOM_SETS | RANDOM_INDICES | RANDOM_STACKS | RANDOM_TREES | RANDOM_NONFINITE, 200, 16, 0); }
+static void test_regions(void) { random_networks(RANDOM_ALL & ~(unsigned)RANDOM_WIDE, 300, 20, 40); }
+
+/* ---- dense layers of every shape --------------------------------------------------------------------------------------------- */
+
+static ConstId numbers(Case *c, Type t, uint64_t *state, bool wild)
+{
+    uint64_t n = type_count(t);
+    void *at = arena_alloc(c->arena, n * type_element_bytes(t));
+    random_elements(state, t, n, wild, at);
+    return const_add(c->m, "W", t, at, NOWHERE);
+}
+
+/* relu(W x + b) with `rows` rows, then one more affine without a bias, so that padding is read by nobody. */
+static void layer(uint32_t rows, uint32_t cols, uint32_t chains, Type t, Type weights, bool transposed, Contract contract)
+{
+    Case c = case_new(((uint64_t)rows * 4099 + cols) * 37 + chains);
+    uint64_t state = c.seed;
+    c.net = network_new(c.m, "n", NOWHERE);
+    c.net->options.contract = contract;
+    Value x = network_add_input(c.net, "x", type_vector(t, cols), 0, NOWHERE);
+    network_add_output(c.net, "h", type_vector(t, rows), NOWHERE);
+    network_add_output(c.net, "y", type_vector(t, 3), NOWHERE);
+    Builder b = builder_at_end(c.net->body);
+    ConstId W = transposed ? const_transposed(c.m, numbers(&c, type_matrix(weights, cols, rows), &state, false), (uint32_t[]){1, 0})
+                           : numbers(&c, type_matrix(weights, rows, cols), &state, false);
+    Value h = build_affine(&b, x, W, numbers(&c, type_vector(weights, rows), &state, false), chains);
+    Value r = build_unary(&b, OP_relu, h);
+    Value y = build_affine(&b, r, numbers(&c, type_matrix(weights, 3, rows), &state, false), 0, 1);
+    build_return(&b, 2, (Value[]){chains % 2 ? h : r, y}, 0);
+    network_done(c.net);
+    check(&c, 2);
+    arena_free(c.arena);
+}
+
+static void test_shapes(void)
+{
+    static const uint32_t rows[] = {0, 1, 5, 8, 17, 50, 257, 300}, cols[] = {0, 1, 7, 33}, chains[] = {1, 2, 4, 8, 16};
+    uint32_t k = 0;
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+        for (size_t c = 0; c < sizeof cols / sizeof *cols; c++, k++)
+            layer(rows[r], cols[c], chains[k % 5], k % 3 ? type_f32() : type_f64(), k % 3 == 2 || k % 2 ? type_f32() : k % 3 ? type_f32() : type_f64(),
+                  k % 4 == 1, k % 7 == 3 ? CONTRACT_fma : CONTRACT_off);
+    for (uint32_t c = 0; c < 5; c++)
+        for (uint32_t m = 1; m < 20; m += 7)
+            layer(m, 37, chains[c], type_f32(), type_f32(), false, CONTRACT_off);
+    layer(33, 20, 1, type_int(8), type_int(8), false, CONTRACT_off);
+    layer(7, 20, 1, type_int(32), type_int(32), true, CONTRACT_off);
+}
+
+/* ---- odd values ------------------------------------------------------------------------------------------------------------------ */
+
+/* -0.0 in the bias, infinities times zero, NaN through a relu: samples 1 and 3 of check() are wild, and so are weights. */
+static void test_odd_values(void)
+{
+    for (uint64_t seed = 0; seed < 8; seed++) {
+        Case c = case_new(seed);
+        uint64_t state = seed;
+        c.net = network_new(c.m, "n", NOWHERE);
+        Value x = network_add_input(c.net, "x", type_vector(type_f32(), 19), 0, NOWHERE);
+        network_add_output(c.net, "y", type_vector(type_f32(), 21), NOWHERE);
+        Builder b = builder_at_end(c.net->body);
+        float *zeros = arena_alloc(c.arena, 21 * sizeof *zeros);
+        for (int i = 0; i < 21; i++)
+            zeros[i] = i % 2 ? -0.0f : 0.0f;
+        ConstId bias = const_add(c.m, "b", type_vector(type_f32(), 21), zeros, NOWHERE);
+        Value h = build_affine(&b, x, numbers(&c, type_matrix(type_f32(), 21, 19), &state, true), bias, seed % 2 ? 4 : 1);
+        Value y = build_unary(&b, OP_relu, build_binary(&b, OP_max, h, build_unary(&b, OP_neg, h)));
+        build_return(&b, 1, &y, 0);
+        network_done(c.net);
+        check(&c, 6);
+        arena_free(c.arena);
+    }
+}
+
+/* ---- sizes and names ---------------------------------------------------------------------------------------------------------------- */
+
+static Network *wide_network(Case *c, const char *name, uint32_t n)
+{
+    uint64_t state = 1;
+    c->net = network_new(c->m, name, NOWHERE);
+    Value x = network_add_input(c->net, "x", type_vector(type_f32(), 2), 0, NOWHERE);
+    network_add_output(c->net, "y", type_vector(type_f32(), 1), NOWHERE);
+    Builder b = builder_at_end(c->net->body);
+    Value h = build_unary(&b, OP_relu, build_affine(&b, x, numbers(c, type_matrix(type_f32(), n, 2), &state, false), 0, 1));
+    Value y = build_affine(&b, h, numbers(c, type_matrix(type_f32(), 1, n), &state, false), 0, 8);
+    build_return(&b, 1, &y, 0);
+    network_done(c->net);
+    return c->net;
+}
+
+static void test_sizes(void)
+{
+    Case c = case_new(5);
+    Network *net = wide_network(&c, "wide", 4096);
+    NetworkSizes sizes = be_sizes(net, &c.options);
+    CU_ASSERT_EQUAL(sizes.scratch_bytes, 0);
+    CU_ASSERT_EQUAL(sizes.stack_bytes, 4096 * 4);             /* the relu's buffer; the output is the caller's */
+    CU_ASSERT_EQUAL(sizes.model_bytes, (4096 * 2 + 4096 + 4096 + 1) * 4);
+    c.options.max_stack = 4096;
+    sizes = be_sizes(net, &c.options);
+    CU_ASSERT_EQUAL(sizes.stack_bytes, 0);
+    CU_ASSERT_TRUE(sizes.scratch_bytes >= 4096 * 4 && sizes.scratch_bytes < 4096 * 4 + 64);
+    check(&c, 2);
+    arena_free(c.arena);
+}
+
+static void test_symbols(void)
+{
+    Case c = case_new(6);
+    static const struct { const char *name, *prefix, *symbol; } names[] = {
+        {"acas", NULL, "acas"}, {"7th net", NULL, "_7th_net"}, {"a-b.c", "my_", "my_a_b_c"}, {"\xc3\xa4", NULL, "__"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        Network *net = wide_network(&c, names[i].name, 2);
+        c.options.prefix = names[i].prefix;
+        CU_ASSERT_STRING_EQUAL(be_symbol(c.arena, net, &c.options), names[i].symbol);
+    }
+    arena_free(c.arena);
+}
+
+/* ---- refusals ------------------------------------------------------------------------------------------------------------------------ */
+
+static bool emits(Case *c, TargetOptions options)
+{
+    size_t before = diag_errors(c->diags);
+    Arena *arena = arena_new(c->arena);
+    OutFile *out = out_open(arena, c->diags, "backend-test.tmp.o");
+    bool fine = out && be_emit(c->m, c->diags, &options, EMIT_OBJECT, out);
+    arena_free(arena);                            /* not committed: no file stays */
+    CU_ASSERT_EQUAL(fine, diag_errors(c->diags) == before);
+    return fine;
+}
+
+static void test_targets(void)
+{
+    Case c = case_new(7);
+    wide_network(&c, "n", 40);
+    static const char *const offered[] = {"x86_64-linux-gnu", "aarch64-linux-gnu", "riscv64-linux-gnu", "wasm32-unknown-unknown",
+                                          "thumbv7em-none-eabihf"};
+    for (size_t i = 0; i < sizeof offered / sizeof *offered; i++)
+        CU_ASSERT_TRUE(emits(&c, (TargetOptions){.triple = offered[i], .pic = i < 3, .freestanding = i >= 3}));
+    CU_ASSERT_TRUE(emits(&c, (TargetOptions){.march = "native", .pic = true}));
+    CU_ASSERT_TRUE(emits(&c, (TargetOptions){.no_dispatch = true, .debug_info = true}));
+    CU_ASSERT_FALSE(emits(&c, (TargetOptions){.triple = "i686-linux-gnu"}));
+    CU_ASSERT_FALSE(emits(&c, (TargetOptions){.triple = "pdp11-unknown-none"}));
+    CU_ASSERT_FALSE(emits(&c, (TargetOptions){.triple = "x86_64-linux-gnu", .march = "x86-64-v5"}));
+    c.net->options.contract = CONTRACT_fma;
+    CU_ASSERT_TRUE(emits(&c, (TargetOptions){.triple = "x86_64-linux-gnu"}));
+    CU_ASSERT_TRUE(emits(&c, (TargetOptions){.triple = "aarch64-linux-gnu"}));
+    CU_ASSERT_FALSE(emits(&c, (TargetOptions){.triple = "x86_64-linux-gnu", .no_dispatch = true}));
+    CU_ASSERT_FALSE(emits(&c, (TargetOptions){.triple = "wasm32-unknown-unknown"}));
+    arena_free(c.arena);
+}
+
+void suite_backend(void)
+{
+    CU_pSuite s = CU_add_suite("backend", NULL, NULL);
+    CU_add_test(s, "dense random networks, counted", test_dense);
+    CU_add_test(s, "big integers", test_wide_integers);
+    CU_add_test(s, "sets, stacks, trees, indices", test_selections);
+    CU_add_test(s, "regions and exits", test_regions);
+    CU_add_test(s, "layers of every shape", test_shapes);
+    CU_add_test(s, "NaN, infinity, -0.0", test_odd_values);
+    CU_add_test(s, "sizes and scratch", test_sizes);
+    CU_add_test(s, "symbols", test_symbols);
+    CU_add_test(s, "targets", test_targets);
+}
