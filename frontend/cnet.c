@@ -17,13 +17,15 @@
 static bool readable(Diags *diags, uint32_t source, const char *text, size_t len)
 {
     if (len > LARGEST_FILE) {
-        diag_error(diags, diag_whole(source), "this file has %zu bytes; a .cnet file has at most %zu: keep weights in a file of weights", len, LARGEST_FILE);
+        diag_error(diags, diag_whole(source),
+                   "this file has %zu bytes; a .cnet file has at most %zu: keep weights in a file of weights", len, LARGEST_FILE);
         return false;
     }
     size_t bad = utf8_check(text, len);
     if (bad == len)
         return true;
-    diag_error(diags, (Span){source, (uint32_t)bad, (uint32_t)bad + 1}, "this file is not UTF-8: byte 0x%02x at offset %zu", (unsigned char)text[bad], bad);
+    diag_error(diags, (Span){source, (uint32_t)bad, (uint32_t)bad + 1}, "this file is not UTF-8: byte 0x%02x at offset %zu",
+               (unsigned char)text[bad], bad);
     return false;
 }
 
@@ -50,13 +52,15 @@ Module *fe_parse_cnet(Arena *arena, Diags *diags, const char *path, const char *
     size_t errors = diag_errors(diags);
     Program program = {0};
     SymbolTable symbols = {0};
-    Parse parse = {.arena = arena, .diags = diags, .source = source, .text = text, .end = len, .program = &program, .symbols = &symbols};
+    Parse parse = {.arena = arena, .diags = diags, .source = source, .text = text, .end = len, .program = &program,
+                   .symbols = &symbols};
     if (!ast_parse(&parse))
         return NULL;
     Module *m = module_new(arena, diags);
     m->source_name = str_dup(arena, path);
     m->source_hash = hash_bytes(text, len);
-    Lowering lower = {.arena = arena, .diags = diags, .m = m, .parse = &parse, .options = options, .depends = depends, .path = m->source_name,
+    Lowering lower = {.arena = arena, .diags = diags, .m = m, .parse = &parse, .options = options, .depends = depends,
+                      .path = m->source_name,
                    .locale = c_locale(arena)};
     fe_lower_program(&lower, &program);
     return diag_errors(diags) == errors ? m : NULL;

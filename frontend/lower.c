@@ -112,7 +112,8 @@ Op *fe_emit(Lowering *l, Span span, const OpInit *init)
     }
     for (uint32_t i = 0; i < n_results; i++)
         if (type_count(results[i]) > LOWER_MAX_ELEMENTS) {
-            fe_fail(l, span, "%s has more than %llu elements", type_print(l->arena, results[i]), (unsigned long long)LOWER_MAX_ELEMENTS);
+            fe_fail(l, span, "%s has more than %llu elements", type_print(l->arena, results[i]),
+                    (unsigned long long)LOWER_MAX_ELEMENTS);
             return NULL;
         }
     l->b.span = span;
@@ -123,6 +124,14 @@ Value fe_emit_value(Lowering *l, Span span, const OpInit *init)
 {
     const Op *op = fe_emit(l, span, init);
     return op ? op->result[0] : 0;
+}
+
+const Val *fe_emit_unary(Lowering *l, Span span, OpKind kind, Value x, const Type *hint)
+{
+    if (!x)
+        return fe_val_poison(l);
+    OpInit init = {.kind = kind, .n_operands = 1, .operand = &x, .n_hints = hint != NULL, .hint = hint};
+    return fe_val_value(l, fe_emit_value(l, span, &init));
 }
 
 /* ---- scopes --------------------------------------------------------------------------------------------------------------- */
@@ -181,7 +190,8 @@ static void bind_tuple(Lowering *l, const Stmt *s, const Val *v)
 {
     bool fits = v->kind == VAL_TUPLE && v->n == s->names.n;
     if (!fits && !fe_is_poison(v))
-        fe_fail(l, s->value->span, "%zu names on the left, found %s", s->names.n, v->kind == VAL_TUPLE ? fe_val_type(l, v) : "one value");
+        fe_fail(l, s->value->span, "%zu names on the left, found %s", s->names.n,
+                v->kind == VAL_TUPLE ? fe_val_type(l, v) : "one value");
     uint32_t i = 0;
     for (NameNode *node = s->names.first; node; node = node->next, i++)
         fe_bind(l, node->name, fits ? v->item[i] : fe_val_poison(l), &node->used);
@@ -250,7 +260,8 @@ static void run_statements(Lowering *l, const AstBlock *block);
 static void run_for(Lowering *l, const Stmt *s)
 {
     int64_t first, last;
-    if (!fe_eval_int(l, s->value, "the first index of a loop", &first) || !fe_eval_int(l, s->condition, "the last index of a loop", &last))
+    if (!fe_eval_int(l, s->value, "the first index of a loop", &first) ||
+        !fe_eval_int(l, s->condition, "the last index of a loop", &last))
         return;
     NameNode *node = s->names.first;
     Symbol *symbol = node->name.symbol;

@@ -105,6 +105,8 @@ const Val *fe_eval_block(Lowering *l, const AstBlock *block, const char *what);
 /* Makes an op after checking it; 0 when something was reported. */
 Op *fe_emit(Lowering *l, Span span, const OpInit *init);
 Value fe_emit_value(Lowering *l, Span span, const OpInit *init);
+/* An op of one operand; `hint` where its result type must be given. x = 0 is passed on as poison. */
+const Val *fe_emit_unary(Lowering *l, Span span, OpKind kind, Value x, const Type *hint);
 
 /* ---- lower_expr.c -------------------------------------------------------------------------------------------------------- */
 

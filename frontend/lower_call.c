@@ -31,7 +31,8 @@ static bool typed_argument(Lowering *l, const Call *c, const Builtin *b, Value *
     Type t = value_type(l->net, *out);
     bool fits = b->rule == RULE_FLOATS ? type_is_float(t) : (type_is_float(t) || (type_is_int(t) && t.n > 1));
     if (!fits) {
-        fe_fail(l, span, "`%s` takes %s, found %s", c->name, b->rule == RULE_FLOATS ? "floats" : "numbers", type_print(l->arena, t));
+        fe_fail(l, span, "`%s` takes %s, found %s", c->name, b->rule == RULE_FLOATS ? "floats" : "numbers",
+                type_print(l->arena, t));
         fe_note_definition(l, v);
         return false;
     }
@@ -46,7 +47,7 @@ static bool typed_argument(Lowering *l, const Call *c, const Builtin *b, Value *
 static const Val *call_op(Lowering *l, const Call *c, const Builtin *b)
 {
     Value x;
-    return typed_argument(l, c, b, &x) ? fe_val_value(l, fe_emit_value(l, c->expr->span, &(OpInit){.kind = b->op, .n_operands = 1, .operand = &x})) : fe_val_poison(l);
+    return typed_argument(l, c, b, &x) ? fe_emit_unary(l, c->expr->span, b->op, x, NULL) : fe_val_poison(l);
 }
 
 static const Val *reduce(Lowering *l, const Call *c, const Builtin *b, ReduceKind kind)
@@ -87,7 +88,8 @@ static const Val *call_dot(Lowering *l, const Call *c, const Builtin *b)
     if (!fe_unify(l, &x, &y, c->expr->span, "`dot`"))
         return fe_val_poison(l);
     if (x->type.rank != 1 || y->type.rank != 1 || x->type.dim[0] != y->type.dim[0]) {
-        const Val *poison = fe_fail(l, c->expr->span, "`dot` takes two vectors of one length, found %s and %s", fe_val_type(l, x), fe_val_type(l, y));
+        const Val *poison = fe_fail(l, c->expr->span, "`dot` takes two vectors of one length, found %s and %s",
+                                    fe_val_type(l, x), fe_val_type(l, y));
         fe_note_definition(l, x);
         fe_note_definition(l, y);
         return poison;
@@ -130,10 +132,14 @@ static const Val *call_select(Lowering *l, const Call *c, const Builtin *b)
     if (fe_is_scalar_lit(cond, LIT_TRUTH))
         cond = fe_lit_to_const(l, cond, type_int(1), NULL);
     if (!fe_is_tensor(cond) || !type_same_element(cond->type, type_int(1)))
-        return fe_fail(l, c->arg_expr[0]->span, "the condition of `select` is a tensor of truth values (i1), found %s", fe_val_type(l, cond));
+        return fe_fail(l, c->arg_expr[0]->span, "the condition of `select` is a tensor of truth values (i1), found %s",
+                       fe_val_type(l, cond));
     if (!fe_unify(l, &x, &y, span, "`select`"))
         return fe_val_poison(l);
-    Value operand[3] = {fe_to_value(l, cond, c->arg_expr[0]->span), fe_to_value(l, x, c->arg_expr[1]->span), fe_to_value(l, y, c->arg_expr[2]->span)};
+    const Val *val[3] = {cond, x, y};
+    Value operand[3];
+    for (int i = 0; i < 3; i++)
+        operand[i] = fe_to_value(l, val[i], c->arg_expr[i]->span);
     if (!operand[0] || !operand[1] || !operand[2])
         return fe_val_poison(l);
     Type like = x->type.rank ? x->type : y->type.rank ? y->type : cond->type;
@@ -207,10 +213,11 @@ const Val *fe_fail_unknown(Lowering *l, Span span, const char *name, bool called
     const char *near = str_nearest(name, names.at, names.len);
     if (!called && builtin_named(name))
         return fe_fail(l, span, "`%s` is a function: it must be called, as in `%s(…)`", name, name);
-    return near ? fe_fail(l, span, "unknown name `%s`; did you mean `%s`?", name, near) : fe_fail(l, span, "unknown name `%s`", name);
+    return near ? fe_fail(l, span, "unknown name `%s`; did you mean `%s`?", name, near)
+                : fe_fail(l, span, "unknown name `%s`", name);
 }
 
-/* ---- casts: f32(x) ------------------------------------------------------------------------------------------------------------ */
+/* ---- casts: f32(x) --------------------------------------------------------------------------------------------------- */
 
 static const Val *call_cast(Lowering *l, const Call *c, Type element)
 {
@@ -237,14 +244,15 @@ static const Val *call_cast(Lowering *l, const Call *c, Type element)
     if (!x)
         return fe_val_poison(l);
     Type to = type_with_dims(element, v->type.rank, v->type.dim);
-    return fe_val_value(l, fe_emit_value(l, span, &(OpInit){.kind = OP_cast, .n_operands = 1, .operand = &x, .n_hints = 1, .hint = &to}));
+    return fe_emit_unary(l, span, OP_cast, x, &to);
 }
 
-/* ---- layers and networks -------------------------------------------------------------------------------------------------------- */
+/* ---- layers and networks --------------------------------------------------------------------------------------------- */
 
 static const Val *wrong_number(Lowering *l, const Call *c, const Decl *d, size_t takes)
 {
-    const Val *poison = fe_fail(l, c->expr->span, "`%s` takes %zu argument%s, found %u", c->name, takes, takes == 1 ? "" : "s", c->n);
+    const char *s = takes == 1 ? "" : "s";
+    const Val *poison = fe_fail(l, c->expr->span, "`%s` takes %zu argument%s, found %u", c->name, takes, s, c->n);
     if (d)
         diag_note(l->diags, d->name.span, "`%s` is defined here", c->name);
     return poison;
@@ -306,7 +314,7 @@ static const Val *call_network(Lowering *l, const Call *c, Decl *d)
     return tuple->n == 1 ? tuple->item[0] : tuple;
 }
 
-/* ---- any call --------------------------------------------------------------------------------------------------------------------- */
+/* ---- any call -------------------------------------------------------------------------------------------------------- */
 
 /* Evaluates the arguments; false when one was reported. */
 static bool open_call(Lowering *l, const Expr *e, Call *c, bool takes_axis)
@@ -329,14 +337,23 @@ static bool open_call(Lowering *l, const Expr *e, Call *c, bool takes_axis)
     return good;
 }
 
+static const Val *wrong_count(Lowering *l, const Call *c, const Builtin *b)
+{
+    Span span = c->expr->span;
+    const char *s = b->least == 1 ? "" : "s";
+    if (b->least == b->most)
+        return fe_fail(l, span, "`%s` takes %u argument%s, found %u", c->name, b->least, s, c->n);
+    if (b->most == UINT32_MAX)
+        return fe_fail(l, span, "`%s` takes at least %u argument%s, found %u", c->name, b->least, s, c->n);
+    return fe_fail(l, span, "`%s` takes %u or %u arguments, found %u", c->name, b->least, b->most, c->n);
+}
+
 static const Val *call_builtin(Lowering *l, const Expr *e, Call *c, const Builtin *b)
 {
     if (!open_call(l, e, c, b->takes_axis))
         return fe_val_poison(l);
     if (c->n < b->least || c->n > b->most)
-        return b->least == b->most || b->most == UINT32_MAX
-                   ? fe_fail(l, e->span, "`%s` takes %s%u argument%s, found %u", c->name, b->least == b->most ? "" : "at least ", b->least, b->least == 1 ? "" : "s", c->n)
-                   : fe_fail(l, e->span, "`%s` takes %u or %u arguments, found %u", c->name, b->least, b->most, c->n);
+        return wrong_count(l, c, b);
     if (!l->net && b->call != call_shape_function && b->call != call_min_max)
         return fe_fail(l, e->span, "`%s` is computed when a network runs; here everything must be known at compile time", c->name);
     return b->call(l, c, b);
@@ -346,8 +363,8 @@ const Val *fe_eval_call(Lowering *l, const Expr *e)
 {
     const Expr *of = e->call.of;
     if (of->kind != EXPR_NAME || of->parenthesized) {
-        const Val *v = of->kind == EXPR_POISON ? fe_val_poison(l) : fe_fail(l, of->span, "only a named function, layer or network can be called");
-        return v;
+        return of->kind == EXPR_POISON ? fe_val_poison(l)
+                                       : fe_fail(l, of->span, "only a named function, layer or network can be called");
     }
     Call c = {.expr = e, .name = of->symbol->text};
     const Val *local = fe_lookup_local(l, of->symbol);
@@ -361,7 +378,8 @@ const Val *fe_eval_call(Lowering *l, const Expr *e)
         case DECL_NETWORK: case DECL_IMPORT: return open_call(l, e, &c, false) ? call_network(l, &c, d) : fe_val_poison(l);
         case DECL_WEIGHTS: case DECL_CONST: case DECL_DATA: break;
         }
-        const Val *poison = fe_fail(l, of->span, "`%s` cannot be called%s", c.name, d->kind == DECL_WEIGHTS ? ": a tensor of it is named in brackets" : "");
+        const char *how = d->kind == DECL_WEIGHTS ? ": a tensor of it is named in brackets" : "";
+        const Val *poison = fe_fail(l, of->span, "`%s` cannot be called%s", c.name, how);
         diag_note(l->diags, d->name.span, "`%s` is defined here", c.name);
         return poison;
     }

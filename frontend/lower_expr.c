@@ -21,7 +21,8 @@ Value fe_to_value(Lowering *l, const Val *v, Span span)
     case VAL_LIT:
         if (v->type.rank == 0 && v->lit[0]->kind == LIT_TRUTH)
             return fe_to_value(l, fe_lit_to_const(l, v, type_int(1), NULL), span);
-        fe_fail(l, span, "nothing says which type %s; write `f32(…)` or another type", v->type.rank ? "these numbers have" : "this number has");
+        fe_fail(l, span, "nothing says which type %s; write `f32(…)` or another type",
+                v->type.rank ? "these numbers have" : "this number has");
         return 0;
     case VAL_STRING: case VAL_FILE: case VAL_TUPLE:
         fe_fail(l, span, "expected a tensor, found %s", fe_val_type(l, v));
@@ -40,8 +41,7 @@ static bool same_dims(Type a, Type b)
 /* An index (argmax …) becomes an integer by itself where one is declared: no bits are lost. */
 static const Val *index_to_integer(Lowering *l, const Val *v, Type want, Span span)
 {
-    Value value = fe_to_value(l, v, span);
-    return fe_val_value(l, fe_emit_value(l, span, &(OpInit){.kind = OP_cast, .n_operands = 1, .operand = &value, .n_hints = 1, .hint = &want}));
+    return fe_emit_unary(l, span, OP_cast, fe_to_value(l, v, span), &want);
 }
 
 static bool index_fits(Type index, Type integer)
@@ -144,9 +144,11 @@ static const Val *ragged(Lowering *l, const Expr *first, const Val *a, const Exp
 {
     const Val *poison;
     if (a->type.rank == 1 && b->type.rank == 1)
-        poison = fe_fail(l, item->span, "a ragged matrix: row %zu has %u element%s, row 1 has %u", row, b->type.dim[0], b->type.dim[0] == 1 ? "" : "s", a->type.dim[0]);
+        poison = fe_fail(l, item->span, "a ragged matrix: row %zu has %u element%s, row 1 has %u", row, b->type.dim[0],
+                         b->type.dim[0] == 1 ? "" : "s", a->type.dim[0]);
     else
-        poison = fe_fail(l, item->span, "a ragged list: element %zu is %s, element 1 is %s", row, fe_val_type(l, b), fe_val_type(l, a));
+        poison = fe_fail(l, item->span, "a ragged list: element %zu is %s, element 1 is %s", row, fe_val_type(l, b),
+                         fe_val_type(l, a));
     diag_note(l->diags, first->span, "%s 1 is here", a->type.rank == 1 && b->type.rank == 1 ? "row" : "element");
     return poison;
 }
@@ -247,7 +249,8 @@ static const Val *eval_name(Lowering *l, const Expr *e)
     case DECL_DATA:
         return fe_fail(l, e->span, "`%s` is a table of data, which this version of cnetc cannot use yet", e->symbol->text);
     case DECL_NETWORK: case DECL_IMPORT: case DECL_LAYER:
-        v = fe_fail(l, e->span, "`%s` is a %s: it must be called, as in `%s(…)`", e->symbol->text, d->kind == DECL_LAYER ? "layer" : "network", e->symbol->text);
+        v = fe_fail(l, e->span, "`%s` is a %s: it must be called, as in `%s(…)`", e->symbol->text,
+                    d->kind == DECL_LAYER ? "layer" : "network", e->symbol->text);
         diag_note(l->diags, d->name.span, "`%s` is defined here", e->symbol->text);
         return v;
     }
@@ -271,7 +274,8 @@ static const Val *eval_string(Lowering *l, const Expr *e)
         else if (fe_is_scalar_lit(p, LIT_INT))
             text_add(&text, "%lld", (long long)p->lit[0]->i);
         else
-            return fe_fail(l, part->span, "a string takes whole numbers and strings known at compile time, found %s", fe_val_type(l, p));
+            return fe_fail(l, part->span, "a string takes whole numbers and strings known at compile time, found %s",
+                           fe_val_type(l, p));
         if (text.len > 1 << 16)
             return fe_fail(l, e->span, "a string of more than %d bytes", 1 << 16);
     }
@@ -373,7 +377,8 @@ static const Val *eval_if(Lowering *l, const Expr *e)
     if (fe_is_scalar_lit(c, LIT_TRUTH))           /* decided at compile time: the other branch is not even looked at */
         return fe_eval_block(l, c->lit[0]->i ? e->branch.then : e->branch.other, "this branch");
     if (!fe_is_tensor(c) || !type_equal(c->type, type_int(1))) {
-        const Val *poison = fe_fail(l, e->branch.condition->span, "the condition of an `if` is one truth value (i1), found %s", fe_val_type(l, c));
+        const Val *poison = fe_fail(l, e->branch.condition->span,
+                                    "the condition of an `if` is one truth value (i1), found %s", fe_val_type(l, c));
         if (fe_is_tensor(c) && c->type.elem == ELEM_INT && c->type.n == 1)
             diag_note(l->diags, e->branch.condition->span, "`select(c, a, b)` chooses element by element");
         return poison;
@@ -381,7 +386,7 @@ static const Val *eval_if(Lowering *l, const Expr *e)
     return eval_branch(l, e, c);
 }
 
-/* ---- all kinds ---------------------------------------------------------------------------------------------------------------- */
+/* ---- all kinds ------------------------------------------------------------------------------------------------------- */
 
 static const Val *eval_kind(Lowering *l, const Expr *e)
 {

@@ -87,7 +87,8 @@ const Val *fe_lit_unary(Lowering *l, const Expr *e, const Val *a)
         const Lit *lit = a->lit[i];
         bool truth = lit->kind == LIT_TRUTH;
         if (truth != (e->op == OPERATOR_not))
-            return fe_fail(l, e->span, "`%s` of %s", fe_operator_text(e->op), truth ? "a truth value" : "a number: only truth values can be negated so");
+            return fe_fail(l, e->span, "`%s` of %s", fe_operator_text(e->op),
+                           truth ? "a truth value" : "a number: only truth values can be negated so");
         if (truth) {
             Lit *flipped = NEW(l->arena, Lit);
             *flipped = *lit;
@@ -186,7 +187,8 @@ const Val *fe_lit_binary(Lowering *l, const Expr *e, const Val *a, const Val *b)
 {
     bool same = a->type.rank == b->type.rank && memcmp(a->type.dim, b->type.dim, a->type.rank * sizeof a->type.dim[0]) == 0;
     if (!same && a->type.rank != 0 && b->type.rank != 0)
-        return fe_fail(l, e->span, "the two sides of `%s` have different shapes: %s and %s", fe_operator_text(e->op), fe_val_type(l, a), fe_val_type(l, b));
+        return fe_fail(l, e->span, "the two sides of `%s` have different shapes: %s and %s", fe_operator_text(e->op),
+                       fe_val_type(l, a), fe_val_type(l, b));
     const Val *shape = a->type.rank ? a : b;
     uint64_t n = type_count(shape->type);
     const Lit **out = fe_lit_room(l, n, e->span);
@@ -376,7 +378,7 @@ const Val *fe_lit_to_const(Lowering *l, const Val *v, Type element, const char *
     return c;
 }
 
-/* ---- constants converted at compile time --------------------------------------------------------------------------------------- */
+/* ---- constants converted at compile time ----------------------------------------------------------------------------- */
 
 static int64_t saturated(double v, uint32_t bits)
 {

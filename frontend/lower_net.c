@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- going elsewhere and coming back ------------------------------------------------------------------------------------------ */
+/* ---- going elsewhere and coming back --------------------------------------------------------------------------------- */
 
 /* Where the walk stands; a declaration is lowered in a place of its own. */
 typedef struct Place { Network *net; const Decl *decl; Builder b; uint32_t frame; const Use *use; Binding *mark; } Place;
@@ -33,7 +33,7 @@ static void come_back(Lowering *l, const Place *place)
     l->frame = place->frame;
 }
 
-/* ---- files -------------------------------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------------------------------- */
 
 /* A path in a program is relative to the program; NULL when it may open none (reported). */
 static const char *find_file(Lowering *l, const Decl *d)
@@ -81,7 +81,7 @@ const Val *fe_weights_of(Lowering *l, Decl *d)
     return d->result = v;
 }
 
-/* ---- constants ------------------------------------------------------------------------------------------------------------------ */
+/* ---- constants ------------------------------------------------------------------------------------------------------- */
 
 const Val *fe_const_of(Lowering *l, Decl *d, Span use)
 {
@@ -96,8 +96,9 @@ const Val *fe_const_of(Lowering *l, Decl *d, Span use)
     Place place = leave(l);
     const Val *v = fe_eval(l, d->value);
     Type want;
+    const char *what = str_printf(l->arena, "`%s`", d->name.symbol->text);
     if (d->type)
-        v = fe_eval_type(l, d->type, &want) ? fe_coerce(l, v, want, d->value->span, str_printf(l->arena, "`%s`", d->name.symbol->text)) : fe_val_poison(l);
+        v = fe_eval_type(l, d->type, &want) ? fe_coerce(l, v, want, d->value->span, what) : fe_val_poison(l);
     come_back(l, &place);
     Val *named = NEW(l->arena, Val);
     *named = *v;
@@ -109,7 +110,7 @@ const Val *fe_const_of(Lowering *l, Decl *d, Span use)
     return d->result = named;
 }
 
-/* ---- boxes ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- boxes ----------------------------------------------------------------------------------------------------------- */
 
 /* Orders two elements of a number type: < 0, 0, > 0. */
 static int order_of(Type element, const uint8_t *a, const uint8_t *b)
@@ -175,12 +176,13 @@ static bool box_end(Lowering *l, const Expr *e, Type t, bool whole, BoxEnd *out)
     if (fe_is_poison(v))
         return false;
     if (v->kind != VAL_LIT && v->kind != VAL_CONST)
-        return !fe_is_poison(fe_fail(l, e->span, "the end of a range must be a number known at compile time, found %s", fe_val_type(l, v)));
+        return !fe_is_poison(fe_fail(l, e->span, "the end of a range must be a number known at compile time, found %s",
+                                     fe_val_type(l, v)));
     bool scalar = v->type.rank == 0;
     bool fits = scalar || (whole && v->type.rank == t.rank && memcmp(v->type.dim, t.dim, t.rank * sizeof t.dim[0]) == 0);
     if (!fits)
-        return !fe_is_poison(fe_fail(l, e->span, "the end of a range is a number%s, found %s",
-                                     whole ? str_printf(l->arena, " or has the input's shape, %s", type_print(l->arena, t)) : "", fe_val_type(l, v)));
+        return !fe_is_poison(fe_fail(l, e->span, "the end of a range is a number%s%s, found %s", whole ? " or has the input's shape, " : "",
+                                     whole ? type_print(l->arena, t) : "", fe_val_type(l, v)));
     out->type = scalar ? type_element(t) : t;
     if (!end_data(l, e, v, out))
         return false;
@@ -198,8 +200,9 @@ static const char *shown(Lowering *l, Type element, const uint8_t *at)
     int64_t i = 0;
     memcpy(&i, at, type_element_bytes(element) < 8 ? type_element_bytes(element) : 8);
     memcpy(&f, at, 4);
+    uint32_t unused = element.n < 64 ? 64 - element.n : 0;
     if (type_is_int(element))
-        return element.n < 64 ? str_printf(l->arena, "%lld", (long long)((int64_t)((uint64_t)i << (64 - element.n)) >> (64 - element.n))) : "the first";
+        return element.n <= 64 ? str_printf(l->arena, "%lld", (long long)((int64_t)((uint64_t)i << unused) >> unused)) : "the first";
     if (element.elem == ELEM_F32)
         return str_printf(l->arena, "%.9g", (double)f);
     memcpy(&d, at, 8);
@@ -219,7 +222,8 @@ static bool box_range(Lowering *l, const Expr *lo, const Expr *hi, Type t, bool 
         const uint8_t *x = a.data + (a.type.rank ? i * size : 0), *y = b.data + (b.type.rank ? i * size : 0);
         if (order_of(element, x, y) > 0) {
             const char *where = a.type.rank || b.type.rank ? str_printf(l->arena, " at element %llu", (unsigned long long)i) : "";
-            return !fe_is_poison(fe_fail(l, span, "an empty range%s: %s is greater than %s", where, shown(l, element, x), shown(l, element, y)));
+            return !fe_is_poison(fe_fail(l, span, "an empty range%s: %s is greater than %s", where, shown(l, element, x),
+                                         shown(l, element, y)));
         }
         memcpy(out + (from + i) * size, x, size);
         memcpy(out + (total + from + i) * size, y, size);
@@ -253,7 +257,7 @@ static bool eval_box(Lowering *l, const BoxExpr *box, Type t, const char *input,
     return good;
 }
 
-/* ---- options ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- options --------------------------------------------------------------------------------------------------------- */
 
 /* options(numerics: real, …): each has a closed list of words. What the command line says comes last and wins. */
 static const struct OptionRow { const char *name, *word[4]; } option_rows[] = {
@@ -287,7 +291,8 @@ static bool eval_option(Lowering *l, const Expr *e, int value[OPTION_ROWS])
             }
         return !fe_is_poison(fe_fail(l, v->span, "`%s` is %s", option_rows[r].name, words_of(l, &option_rows[r])));
     }
-    return !fe_is_poison(fe_fail(l, e->span, "unknown option `%s`; there are numerics, outside and contract", e->labeled.label->text));
+    return !fe_is_poison(fe_fail(l, e->span, "unknown option `%s`; there are numerics, outside and contract",
+                                 e->labeled.label->text));
 }
 
 static bool eval_options(Lowering *l, const Decl *d, NetOptions *out)
@@ -308,7 +313,7 @@ static bool eval_options(Lowering *l, const Decl *d, NetOptions *out)
     return good;
 }
 
-/* ---- networks -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- networks -------------------------------------------------------------------------------------------------------- */
 
 typedef struct PortPlan { Type type; ConstId box; const char *name; } PortPlan;
 
@@ -334,7 +339,8 @@ static bool names_differ(Lowering *l, const Decl *d)
             for (int k = 0; k <= i; k++)
                 for (const PortExpr *q = lists[k]; q && q != p; q = q->next)
                     if (p->name.symbol && p->name.symbol == q->name.symbol) {
-                        fe_fail(l, p->name.span, "two %s are called `%s`", i == 0 ? "inputs" : k == 1 ? "outputs" : "inputs or outputs", p->name.symbol->text);
+                        const char *what = i == 0 ? "inputs" : k == 1 ? "outputs" : "inputs or outputs";
+                        fe_fail(l, p->name.span, "two %s are called `%s`", what, p->name.symbol->text);
                         diag_note(l->diags, q->name.span, "the first is here");
                         return false;
                     }
@@ -360,14 +366,16 @@ bool fe_coerce_outputs(Lowering *l, const Val *v, Span span, Value *out)
         return false;
     uint32_t n = l->net->n_outputs;
     if (n != 1 && (v->kind != VAL_TUPLE || v->n != n)) {
-        fe_fail(l, span, "`%s` has %u outputs, this gives %s", l->net->name, n, v->kind == VAL_TUPLE ? str_printf(l->arena, "%u", v->n) : "one value");
+        fe_fail(l, span, "`%s` has %u outputs, this gives %s", l->net->name, n,
+                v->kind == VAL_TUPLE ? str_printf(l->arena, "%u", v->n) : "one value");
         diag_note(l->diags, d->name.span, "`%s` is defined here", l->net->name);
         return false;
     }
     bool good = true;
     for (uint32_t i = 0; i < n; i++) {
         bool named = d->outputs.first->name.symbol != NULL;
-        const char *what = named ? str_printf(l->arena, "output `%s`", l->net->output[i].name) : str_printf(l->arena, "the result of `%s`", l->net->name);
+        const char *what = named ? str_printf(l->arena, "output `%s`", l->net->output[i].name)
+                                 : str_printf(l->arena, "the result of `%s`", l->net->name);
         const Val *c = fe_coerce(l, n == 1 ? v : v->item[i], l->net->output[i].type, span, what);
         good &= !fe_is_poison(c) && (out[i] = fe_to_value(l, c, span)) != 0;
     }
@@ -453,15 +461,16 @@ Network *fe_network_of(Lowering *l, Decl *d, Span use)
     return net;
 }
 
-/* ---- the program ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the program ----------------------------------------------------------------------------------------------------- */
 
 static void warn_unused(Lowering *l, const Program *program)
 {
     for (const Decl *d = program->first; d; d = d->next) {
         if (d->used || d->name.symbol->text[0] == '_' || d->kind == DECL_NETWORK || d->kind == DECL_IMPORT)
             continue;
-        diag_warning(l->diags, d->name.span, "unused", d->kind == DECL_LAYER ? "the layer `%s` is never used, so its body was not checked" : "`%s` is never used",
-                     d->name.symbol->text);
+        bool layer = d->kind == DECL_LAYER;
+        diag_warning(l->diags, d->name.span, "unused", "%s`%s` is never used%s", layer ? "the layer " : "", d->name.symbol->text,
+                     layer ? ", so its body was not checked" : "");
     }
     for (size_t i = 0; i < l->lets.len; i++)
         for (const NameNode *node = l->lets.at[i]->names.first; node; node = node->next)
@@ -487,7 +496,8 @@ void fe_lower_program(Lowering *l, Program *program)
             break;
         }
     if (!any && diag_errors(l->diags) == errors)
-        diag_error(l->diags, diag_whole(l->parse->source), program->first ? "no network is defined here" : "this file is empty: it defines no network");
+        diag_error(l->diags, diag_whole(l->parse->source), "%s",
+                   program->first ? "no network is defined here" : "this file is empty: it defines no network");
     if (diag_errors(l->diags) == errors)
         warn_unused(l, program);
 }

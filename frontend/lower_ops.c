@@ -69,13 +69,15 @@ const Val *fe_elementwise(Lowering *l, OpKind kind, const Val *a, const Val *b, 
     if (!fe_unify(l, &a, &b, span, what))
         return fe_val_poison(l);
     if (!same_dims(a->type, b->type) && a->type.rank != 0 && b->type.rank != 0) {
-        const Val *poison = fe_fail(l, span, "%s: expected two tensors of one shape or a scalar, found %s and %s", what, fe_val_type(l, a), fe_val_type(l, b));
+        const Val *poison = fe_fail(l, span, "%s: expected two tensors of one shape or a scalar, found %s and %s", what,
+                                    fe_val_type(l, a), fe_val_type(l, b));
         fe_note_definition(l, a);
         fe_note_definition(l, b);
         return poison;
     }
     bool truths = type_same_element(a->type, type_int(1));
-    bool takes_truths = kind == OP_and || kind == OP_or || kind == OP_xor || (kind == OP_cmp && (attr == PRED_eq || attr == PRED_ne));
+    bool takes_truths = kind == OP_and || kind == OP_or || kind == OP_xor ||
+        (kind == OP_cmp && (attr == PRED_eq || attr == PRED_ne));
     if (truths && !takes_truths)
         return fe_fail(l, span, "%s of truth values", what);
     Value operand[2] = {fe_to_value(l, a, span), fe_to_value(l, b, span)};
@@ -86,7 +88,7 @@ const Val *fe_elementwise(Lowering *l, OpKind kind, const Val *a, const Val *b, 
     return fe_val_value(l, fe_emit_value(l, span, &init));
 }
 
-/* ---- the matrix product --------------------------------------------------------------------------------------------------------- */
+/* ---- the matrix product ---------------------------------------------------------------------------------------------- */
 
 typedef struct Product { const Val *a, *b; const Expr *expr; } Product;
 
@@ -96,13 +98,17 @@ static const Val *fail_product(Lowering *l, const Product *p)
     const char *x = fe_val_name(l, a, "the left side"), *y = fe_val_name(l, b, "the right side");
     const Val *poison;
     if (a->type.rank == 0 || b->type.rank == 0)
-        poison = fe_fail(l, p->expr->span, "`@` is the matrix product: %s is a scalar; `*` multiplies by one", a->type.rank == 0 ? x : y);
+        poison = fe_fail(l, p->expr->span, "`@` is the matrix product: %s is a scalar; `*` multiplies by one",
+                         a->type.rank == 0 ? x : y);
     else if (a->type.rank > 2 || b->type.rank > 2)
-        poison = fe_fail(l, p->expr->span, "`@` multiplies matrices and vectors, found %s and %s", fe_val_type(l, a), fe_val_type(l, b));
+        poison = fe_fail(l, p->expr->span, "`@` multiplies matrices and vectors, found %s and %s", fe_val_type(l, a),
+                         fe_val_type(l, b));
     else if (a->type.rank == 1 && b->type.rank == 1)
-        poison = fe_fail(l, p->expr->span, "`@` needs a matrix, found two vectors, %s and %s; `dot(a, b)` is their product", fe_val_type(l, a), fe_val_type(l, b));
+        poison = fe_fail(l, p->expr->span, "`@` needs a matrix, found two vectors, %s and %s; `dot(a, b)` is their product",
+                         fe_val_type(l, a), fe_val_type(l, b));
     else if (a->type.rank == 2)
-        poison = fe_fail(l, p->expr->span, "%s has %u columns, %s has %u %s", x, a->type.dim[1], y, b->type.dim[0], b->type.rank == 1 ? "elements" : "rows");
+        poison = fe_fail(l, p->expr->span, "%s has %u columns, %s has %u %s", x, a->type.dim[1], y, b->type.dim[0],
+                         b->type.rank == 1 ? "elements" : "rows");
     else
         poison = fe_fail(l, p->expr->span, "%s has %u elements, %s has %u rows", x, a->type.dim[0], y, b->type.dim[0]);
     if (a->type.rank == 2 && b->type.rank == 1 && a->type.dim[0] == b->type.dim[0])
@@ -123,6 +129,12 @@ static bool weights_fit(Type weights, Type x)
     return type_same_element(weights, x) || (weights.elem == ELEM_F32 && x.elem == ELEM_F64);
 }
 
+/* Whether `w` may be applied to the vector `x` as it is. */
+static bool may_widen(const Val *w, const Val *x)
+{
+    return w->kind == VAL_CONST && x->kind == VAL_VALUE && x->type.rank == 1 && weights_fit(w->type, x->type);
+}
+
 /* Evaluates both sides and gives numbers their type; false when something was reported. */
 static bool open_product(Lowering *l, const Expr *e, Product *p)
 {
@@ -137,9 +149,7 @@ static bool open_product(Lowering *l, const Expr *e, Product *p)
         fail_product(l, p);
         return false;
     }
-    bool widens = (p->a->kind == VAL_CONST && p->b->kind == VAL_VALUE && p->b->type.rank == 1 && weights_fit(p->a->type, p->b->type)) ||
-                  (p->b->kind == VAL_CONST && p->a->kind == VAL_VALUE && p->a->type.rank == 1 && weights_fit(p->b->type, p->a->type));
-    return widens || fe_unify(l, &p->a, &p->b, e->span, "a product");
+    return may_widen(p->a, p->b) || may_widen(p->b, p->a) || fe_unify(l, &p->a, &p->b, e->span, "a product");
 }
 
 /* The constant matrix and the vector of a product that is an affine; a vector from the left meets the transposed matrix. */
@@ -209,10 +219,11 @@ static const Val *eval_product_plus(Lowering *l, const Expr *e, const Expr *prod
     const Val *y = multiply(l, &p, 0);
     if (fe_is_poison(y))
         return y;
-    return product == e->bin.a ? fe_elementwise(l, OP_add, y, b, e->span, "a sum", 0) : fe_elementwise(l, OP_add, b, y, e->span, "a sum", 0);
+    bool first = product == e->bin.a;
+    return fe_elementwise(l, OP_add, first ? y : b, first ? b : y, e->span, "a sum", 0);
 }
 
-/* ---- all operators --------------------------------------------------------------------------------------------------------------- */
+/* ---- all operators --------------------------------------------------------------------------------------------------- */
 
 static bool is_product(const Expr *e)
 {
@@ -240,7 +251,7 @@ const Val *fe_eval_binary(Lowering *l, const Expr *e)
         return eval_product(l, e);
     if (e->op == OPERATOR_add && is_product(e->bin.a))
         return eval_product_plus(l, e, e->bin.a, e->bin.b);
-    if (e->op == OPERATOR_add && false)
+    if (e->op == OPERATOR_add && is_product(e->bin.b))
         return eval_product_plus(l, e, e->bin.b, e->bin.a);
     const Val *a = fe_eval(l, e->bin.a), *b = fe_eval(l, e->bin.b);
     if (fe_is_poison(a) || fe_is_poison(b))
@@ -277,10 +288,9 @@ const Val *fe_eval_unary(Lowering *l, const Expr *e)
     if (e->op == OPERATOR_not) {
         if (!type_same_element(a->type, type_int(1)))
             return fe_fail(l, e->span, "`!` negates truth values (i1), found %s", fe_val_type(l, a));
-        return fe_elementwise(l, OP_xor, a, fe_lit_to_const(l, fe_lit_scalar(l, 1, LIT_TRUTH, e->span), type_int(1), NULL), e->span, "`!`", 0);
+        return fe_elementwise(l, OP_xor, a, fe_lit_scalar(l, 1, LIT_TRUTH, e->span), e->span, "`!`", 0);
     }
     if (type_same_element(a->type, type_int(1)))
         return fe_fail(l, e->span, "the negative of truth values; `!` negates them");
-    Value x = fe_to_value(l, a, e->span);
-    return x ? fe_val_value(l, fe_emit_value(l, e->span, &(OpInit){.kind = OP_neg, .n_operands = 1, .operand = &x})) : fe_val_poison(l);
+    return fe_emit_unary(l, e->span, OP_neg, fe_to_value(l, a, e->span), NULL);
 }

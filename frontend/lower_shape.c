@@ -25,8 +25,7 @@ const Val *fe_reshaped(Lowering *l, const Val *v, uint32_t rank, const uint32_t 
     }
     if (type_equal(out->type, v->type))
         return v;
-    Value x = v->value;
-    return fe_val_value(l, fe_emit_value(l, span, &(OpInit){.kind = OP_reshape, .n_operands = 1, .operand = &x, .n_hints = 1, .hint = &out->type}));
+    return fe_emit_unary(l, span, OP_reshape, v->value, &out->type);
 }
 
 /* Copies the literals of a row-major tensor read through other strides. */
@@ -194,7 +193,8 @@ static const Val *index_file(Lowering *l, const Expr *e, const Val *of)
     if (fe_is_poison(name))
         return name;
     if (e->call.args.n != 1 || name->kind != VAL_STRING)
-        return fe_fail(l, key->span, "a tensor is named by a string, as in %s[\"fc1.weight\"], found %s", of->label, fe_val_type(l, name));
+        return fe_fail(l, key->span, "a tensor is named by a string, as in %s[\"fc1.weight\"], found %s", of->label,
+                       fe_val_type(l, name));
     const Tensor *t = fe_find_tensor(&w->file, name->text);
     if (t) {
         size_t i = (size_t)(t - w->file.tensor);
@@ -227,7 +227,8 @@ static const Val *index_tuple(Lowering *l, const Expr *e, const Val *of)
     if (e->call.args.n != 1 || !fe_eval_int(l, e->call.args.first, "which of several outputs", &i))
         return e->call.args.n == 1 ? fe_val_poison(l) : fe_fail(l, e->span, "a tuple takes one index");
     if (i < 0 || i >= of->n)
-        return fe_fail(l, e->call.args.first->span, "index %lld of %s, which ends at %u", (long long)i, fe_val_type(l, of), of->n - 1);
+        return fe_fail(l, e->call.args.first->span, "index %lld of %s, which ends at %u", (long long)i, fe_val_type(l, of),
+                       of->n - 1);
     return of->item[i];
 }
 
@@ -237,7 +238,8 @@ static bool eval_position(Lowering *l, const Expr *e, uint32_t extent, uint32_t 
     int64_t lo = 0, hi = extent;
     *keep = e->kind == EXPR_RANGE;
     if (*keep) {
-        if ((e->bin.a && !fe_eval_int(l, e->bin.a, "the start of a slice", &lo)) || (e->bin.b && !fe_eval_int(l, e->bin.b, "the end of a slice", &hi)))
+        if ((e->bin.a && !fe_eval_int(l, e->bin.a, "the start of a slice", &lo)) ||
+            (e->bin.b && !fe_eval_int(l, e->bin.b, "the end of a slice", &hi)))
             return false;
         if (lo < 0 || hi > extent || lo >= hi) {
             if (lo >= hi)
@@ -282,7 +284,8 @@ const Val *fe_eval_index(Lowering *l, const Expr *e)
         return fe_fail(l, e->span, "a string has no elements");
     const ExprList args = e->call.args;
     if (args.n > of->type.rank)
-        return fe_fail(l, e->span, "%zu indices for %s, which has %u dimension%s", args.n, fe_val_type(l, of), of->type.rank, of->type.rank == 1 ? "" : "s");
+        return fe_fail(l, e->span, "%zu indices for %s, which has %u dimension%s", args.n, fe_val_type(l, of),
+                       of->type.rank, of->type.rank == 1 ? "" : "s");
     if (args.n == 1 && args.first->kind != EXPR_RANGE && fe_is_tensor(of)) {
         const Val *i = fe_eval(l, args.first);
         if (fe_is_poison(i))
@@ -329,7 +332,8 @@ const Val *fe_call_concat(Lowering *l, const Call *c)
     }
     Type first = item[0]->type;
     if (axis < 0 || axis >= first.rank)
-        return fe_fail(l, (c->axis ? c->axis : c->arg_expr[0])->span, first.rank ? "axis %lld of %s" : "`concat` joins vectors, matrices …; axis %lld of %s: `[a, b]` makes a vector of scalars", (long long)axis, fe_val_type(l, item[0]));
+        return fe_fail(l, (c->axis ? c->axis : c->arg_expr[0])->span, "axis %lld of %s%s", (long long)axis, fe_val_type(l, item[0]),
+                       first.rank ? "" : "; `[a, b]` makes a vector of scalars");
     for (uint32_t i = 0; i < c->n; i++) {
         if (typed && item[i]->kind == VAL_LIT)
             item[i] = fe_lit_to_const(l, item[i], type_element(typed->type), NULL);
@@ -338,8 +342,10 @@ const Val *fe_call_concat(Lowering *l, const Call *c)
         Type like = item[i]->type;
         if (like.rank == first.rank)
             like.dim[axis] = first.dim[axis];
-        if (like.rank != first.rank || memcmp(like.dim, first.dim, first.rank * sizeof first.dim[0]) != 0 || (typed && !type_same_element(like, typed->type)))
-            return fe_fail(l, c->arg_expr[i]->span, "`concat` along axis %lld of %s and %s", (long long)axis, fe_val_type(l, item[0]), fe_val_type(l, item[i]));
+        if (like.rank != first.rank || memcmp(like.dim, first.dim, first.rank * sizeof first.dim[0]) != 0 ||
+            (typed && !type_same_element(like, typed->type)))
+            return fe_fail(l, c->arg_expr[i]->span, "`concat` along axis %lld of %s and %s", (long long)axis,
+                           fe_val_type(l, item[0]), fe_val_type(l, item[i]));
     }
     return fe_concatenated(l, c->n, item, (uint32_t)axis, c->expr->span);
 }
@@ -371,14 +377,17 @@ const Val *fe_call_transpose(Lowering *l, const Call *c)
             return fe_val_poison(l);
         for (uint32_t d = 0; d < n; d++) {
             if (list[d] < 0 || list[d] >= v->type.rank || seen >> list[d] & 1)
-                return fe_fail(l, c->arg_expr[1]->span, "this is no order of the %u dimensions of %s", v->type.rank, fe_val_type(l, v));
+                return fe_fail(l, c->arg_expr[1]->span, "this is no order of the %u dimensions of %s", v->type.rank,
+                               fe_val_type(l, v));
             seen |= 1u << list[d];
             perm[d] = (uint32_t)list[d];
         }
     }
     if (n != v->type.rank)
-        return c->n == 2 ? fe_fail(l, c->arg_expr[1]->span, "this orders %u dimensions, %s has %u", n, fe_val_type(l, v), v->type.rank)
-                         : fe_fail(l, c->expr->span, "`transpose(x)` turns a matrix, found %s; say the order of its dimensions: `transpose(x, [2, 0, 1])`", fe_val_type(l, v));
+        return c->n == 2 ? fe_fail(l, c->arg_expr[1]->span, "this orders %u dimensions, %s has %u", n, fe_val_type(l, v),
+                                   v->type.rank)
+                         : fe_fail(l, c->expr->span, "`transpose(x)` turns a matrix, found %s; say the order of its dimensions: "
+                                   "`transpose(x, [2, 0, 1])`", fe_val_type(l, v));
     return fe_transposed(l, v, perm, c->expr->span);
 }
 
@@ -398,7 +407,8 @@ const Val *fe_call_reshape(Lowering *l, const Call *c)
             count = UINT64_MAX;
     }
     if (count != type_count(v->type)) {
-        const Val *poison = fe_fail(l, c->expr->span, "the new shape has %llu elements, %s has %llu", (unsigned long long)count, fe_val_type(l, v), (unsigned long long)type_count(v->type));
+        const Val *poison = fe_fail(l, c->expr->span, "the new shape has %llu elements, %s has %llu",
+                                    (unsigned long long)count, fe_val_type(l, v), (unsigned long long)type_count(v->type));
         fe_note_definition(l, v);
         return poison;
     }
