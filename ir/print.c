@@ -33,15 +33,18 @@ typedef struct Namer {
     uint32_t next_number;
 } Namer;
 
+static void name_value(Namer *nm, Value v, const char *name)
+{
+    if (v >= nm->net->values.len || nm->name[v])
+        return;
+    nm->name[v] = name ? str_printf(nm->arena, "%%%s", name_quoted(nm->arena, names_unique(&nm->taken, name)))
+                       : str_printf(nm->arena, "%%%u", nm->next_number++);
+}
+
 static void name_values(Namer *nm, uint32_t n, const Value *v)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        if (v[i] >= nm->net->values.len || nm->name[v[i]])
-            continue;
-        const char *name = nm->net->values.at[v[i]].name;
-        nm->name[v[i]] = name ? str_printf(nm->arena, "%%%s", name_quoted(nm->arena, names_unique(&nm->taken, name)))
-                              : str_printf(nm->arena, "%%%u", nm->next_number++);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        name_value(nm, v[i], v[i] < nm->net->values.len ? nm->net->values.at[v[i]].name : NULL);
 }
 
 /* In the order of the text: results of an op, then its regions. */
@@ -58,6 +61,8 @@ static void name_block(Namer *nm, const Block *block, uint32_t depth)
 const char **print_value_names(Arena *arena, const Network *net)
 {
     Namer nm = {.arena = arena, .net = net, .name = NEW_ARRAY(arena, net->values.len, const char *), .taken = {.arena = arena}};
+    for (uint32_t i = 0; i < net->n_inputs && i < net->body->n_args; i++) /* as users know them */
+        name_value(&nm, net->body->arg[i], net->input[i].name);
     name_block(&nm, net->body, 0);
     return nm.name;
 }

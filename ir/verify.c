@@ -349,16 +349,17 @@ static void keep(void *user, Span span, const char *message)
 
 static bool names_are_unique(const Module *m, const Complaints *to)
 {
-    Names names = {.arena = m->arena};
-    for (size_t i = 0; i < m->networks.len; i++) {
-        bool is_new;
-        names_put(&names, m->networks.at[i]->name, &is_new);
-        if (!is_new) {
-            to->report(to->user, m->networks.at[i]->span, str_printf(m->arena, "two networks are called @%s", m->networks.at[i]->name));
-            return false;
-        }
-    }
-    return true;
+    Arena *scratch = arena_new(m->arena);
+    if (!scratch)
+        arena_exhausted(m->arena);
+    Names names = {.arena = scratch};
+    bool unique = true;
+    for (size_t i = 0; unique && i < m->networks.len; i++)
+        names_put(&names, m->networks.at[i]->name, &unique);
+    if (!unique)
+        to->report(to->user, NOWHERE, "two networks have the same name");
+    arena_free(scratch);
+    return unique;
 }
 
 bool ir_verify(const Module *m, Text *why)

@@ -761,7 +761,7 @@ static void the_verifier_names_what_is_wrong(void)
         {"sites", "site 1 is another op's already", two_sites},
         {"site beyond", "is beyond the last one", late_site},
         {"option", "an option has a value that means nothing", odd_option},
-        {"names", "two networks are called @f", same_names},
+        {"names", "two networks have the same name", same_names},
         {"recursion", "a callee comes before its callers", call_itself},
         {"index constant", "constant @i: element 0 is no idx[3]", index_beyond},
     };
@@ -825,6 +825,26 @@ static void the_manual_has_every_op(void)
     arena_free(f.arena);
 }
 
+/* Names in the cost column mean nothing by themselves. */
+static void the_manual_explains_every_coefficient(void)
+{
+    static const char *const names[] = {
+#define OP(name, syntax, result, mul, add, cmp, other, event, meaning) #mul, #add, #cmp, #other, #event,
+#include "../../ir/ops.def"
+#undef OP
+    };
+    Fixture f = set_up();
+    char *manual = file_text(f.arena, source_path(f.arena, "ir/README.md"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(manual);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        bool explained = strstr(manual, str_printf(f.arena, "`%s`", names[i])) != NULL;
+        if (!explained)
+            fprintf(stderr, "\nir/README.md does not explain `%s`\n", names[i]);
+        CU_ASSERT(explained);
+    }
+    arena_free(f.arena);
+}
+
 /* Each block of ```cnir in the manual is read, and prints as it stands there. */
 static void examples_in_the_manual_are_true(void)
 {
@@ -869,5 +889,6 @@ void suite_ir_text(void)
     CU_add_test(s, "running out of memory unwinds", running_out_of_memory_unwinds);
     CU_add_test(s, "the verifier names what is wrong", the_verifier_names_what_is_wrong);
     CU_add_test(s, "the manual has every op", the_manual_has_every_op);
+    CU_add_test(s, "the manual explains every coefficient", the_manual_explains_every_coefficient);
     CU_add_test(s, "examples in the manual are true", examples_in_the_manual_are_true);
 }
