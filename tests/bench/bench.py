@@ -150,6 +150,11 @@ def bench_compile(cnetc, folder):
 
 def bench_size(cnetc, folder):
     rows = []
+    # What any compilation takes, LLVM's own pages above all: peaks are given beyond it.
+    tiny, out = os.path.join(folder, "tiny.onnx"), os.path.join(folder, "tiny.o")
+    onnx_file.write_chain(tiny, as_layers(random_chain([2, 2])))
+    base = Measured([cnetc, tiny, "-o", out]).peak
+    base_ir = Measured([cnetc, tiny, "--emit=ir", "-o", out]).peak
     for megabytes in (8, 16, 32, 64):
         layers = megabytes // 8
         chain = random_chain([1024, 2048] + [1024 if i % 2 else 2048 for i in range(1, layers)])
@@ -163,9 +168,10 @@ def bench_size(cnetc, folder):
             best = min(runs, key=lambda r: r.wall)
             ir = Measured([cnetc, path, level, "--emit=ir", "-o", os.path.join(folder, "big.cnir")])
             rows.append([f"{size / 1e6:.1f} MB {level}", 1000 * best.wall, 1000 * min(copies), best.wall / min(copies),
-                         1000 * best.cpu / (size / 1e6), best.peak / size, ir.peak / size])
-    table("Compiling big models (best of 5; copying: cp of the model's file)",
-          ["model", "wall ms", "copy ms", "ratio", "CPU ms/MB", "peak/file", "peak/file, --emit=ir"], rows)
+                         1000 * best.cpu / (size / 1e6), (best.peak - base) / size, (ir.peak - base_ir) / size])
+    table(f"Compiling big models (best of 5; copying: cp of the model's file; peaks beyond the {base / 1e6:.0f} MB, {base_ir / 1e6:.0f} MB "
+          "to the IR, that a 2 x 2 network takes)",
+          ["model", "wall ms", "copy ms", "ratio", "CPU ms/MB", "peak/file", "peak/file to the IR"], rows)
 
 
 HARNESS = r"""
