@@ -1,0 +1,111 @@
+#!/bin/sh
+# Objects and headers in the hands of an application: C and C++ compilers with every warning an error, two and three
+# networks linked together, threads, misaligned memory, scratch, every CPU level, a foreign architecture under qemu.
+#
+#     sh tests/run/abi/run.sh BUILD          (CNETC=PATH: another cnetc; CC, CXX: other compilers)
+#
+# Ends with `# N passed, N failed, N skipped`.
+set -u
+build=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+tree=$(cd "$here/../../.." && pwd)
+cnetc=${CNETC:-$build/driver/cnetc}
+cc=${CC:-cc} cxx=${CXX:-c++}
+strict='-Wall -Wextra -pedantic -Werror'
+python=/usr/bin/python3
+[ -x "$python" ] || python=python3
+NO_COLOR=1
+export NO_COLOR
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+cd "$work" || exit 1
+passed=0 failed=0 skipped=0
+
+pass() { passed=$((passed + 1)); }
+skip() { skipped=$((skipped + 1)); echo "SKIP $1: $2"; }
+
+# check WHAT COMMAND...: one test; what it printed is shown when it fails.
+check()
+{
+    what=$1; shift
+    if "$@" >output 2>&1; then
+        pass
+    else
+        failed=$((failed + 1))
+        printf 'FAIL %s\n' "$what"
+        sed 's/^/  /' output | head -n 20
+    fi
+}
+
+compile() { "$cnetc" -O0 "$@"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Nothing undefined: the object needs no library at all.
+alone() { [ -z "$(nm -u "$1")" ] || { nm -u "$1"; false; }; }
+
+# ---- the three networks ----
+
+"$python" "$here/wide.py" >wide.cnir || exit 1
+check 'compile three' compile --count-ops "$here/three.cnir" -o three.o --header=three.h
+check 'compile scaled' compile "$here/scaled.cnir" -o scaled.o --header=scaled.h
+check 'compile wide with little stack' compile --max-stack=4096 wide.cnir -o wide.o --header=wide.h
+check 'the same input, the same bytes' sh -c "'$cnetc' -O0 --count-ops '$here/three.cnir' -o again.o --header=again.h && cmp three.o again.o"
+for object in three scaled wide; do check "$object.o needs nothing" alone $object.o; done
+
+# ---- applications ----
+
+check 'C99' $cc -std=c99 $strict -I. "$here/use.c" three.o scaled.o wide.o -o use_c
+check 'runs in C' sh -c './use_c >use.txt || { cat use.txt; false; }'
+check 'C++11' $cxx -std=c++11 $strict -I. -x c++ "$here/use.c" -x none three.o scaled.o wide.o -o use_cxx
+check 'the same bits in C++' sh -c './use_cxx | diff use.txt -'
+check 'position independent' $cc -shared -Wl,-z,text,-z,defs -nostdlib three.o scaled.o wide.o -o libnets.so
+check 'through a shared object' sh -c "$cc -std=c99 -I. '$here/use.c' ./libnets.so -Wl,-rpath,. -o use_so && ./use_so | diff use.txt -"
+check 'static' sh -c "$cc -std=c99 -static -I. '$here/use.c' three.o scaled.o wide.o -o use_static && ./use_static | diff use.txt -"
+check 'a prefix' sh -c "'$cnetc' -O0 --prefix=my_ '$here/three.cnir' -o my.o --header=my.h && nm my.o | grep -q ' T my_three_eval\$'"
+check 'with a prefix beside the original' sh -c "printf '#include \"my.h\"\n#include \"three.h\"\nint main(void) { float x[3] = {0}, y[2], z[2]; return my_three_eval(x, y) != 0 || three_eval(x, z) != 0 || y[0] != z[0]; }\n' >two.c && $cc -std=c99 $strict -I. two.c my.o three.o -o two && ./two"
+
+# ---- threads ----
+
+check '8 threads' sh -c "$cc -std=gnu11 $strict -I. '$here/threads.c' three.o scaled.o -pthread -o threads && ./threads"
+if printf 'int main(void) { return 0; }\n' >t.c && $cc -fsanitize=thread t.c -o t 2>/dev/null && ./t 2>/dev/null; then
+    check '8 threads under ThreadSanitizer' sh -c "$cc -std=gnu11 -fsanitize=thread -I. '$here/threads.c' three.o scaled.o -pthread -o threads_tsan && ./threads_tsan"
+else
+    skip '8 threads under ThreadSanitizer' "$cc has no working -fsanitize=thread"
+fi
+
+# ---- levels and foreign machines ----
+
+if [ "$(uname -m)" = x86_64 ]; then
+    check 'every level of this CPU' sh -c "$cc -std=gnu11 $strict -I. '$here/levels.c' three.o -o levels && ./levels"
+    check 'fused, where the CPU has it' sh -c "'$cnetc' -O0 --fp-contract=fma '$here/three.cnir' -o fma.o --header=fma.h && nm fma.o | grep -q _eval_v4 && ! nm fma.o | grep -q _eval_v2"
+else
+    skip 'every level of this CPU' 'not x86-64'
+fi
+if has aarch64-linux-gnu-gcc && has qemu-aarch64; then
+    check 'aarch64: the same bits under qemu' sh -c "
+        '$cnetc' -O0 --target=aarch64-linux-gnu --count-ops '$here/three.cnir' -o a3.o --header=three.h &&
+        '$cnetc' -O0 --target=aarch64-linux-gnu '$here/scaled.cnir' -o as.o --header=scaled.h &&
+        '$cnetc' -O0 --target=aarch64-linux-gnu --max-stack=4096 wide.cnir -o aw.o --header=wide.h &&
+        aarch64-linux-gnu-gcc -std=c99 $strict -static -I. '$here/use.c' a3.o as.o aw.o -o use_arm && qemu-aarch64 ./use_arm | diff use.txt -"
+else
+    skip 'aarch64 under qemu' 'needs aarch64-linux-gnu-gcc and qemu-aarch64'
+fi
+check 'Cortex-M4 needs nothing' sh -c "'$cnetc' -O0 --target=thumbv7em-none-eabihf --freestanding '$here/three.cnir' -o m4.o --header=m4.h"
+check 'debug information names the line' sh -c "'$cnetc' -O0 -g '$here/three.cnir' -o g.o --header=g.h && { ! command -v objdump >/dev/null || objdump --dwarf=decodedline g.o | grep -q 'three.cnir'; }"
+
+# ---- a real one ----
+
+nets=$tree/../shared/data/nets
+if [ -f "$nets/acasxu_1_1.onnx" ]; then
+    check 'compile acasxu_1_1' compile "$nets/acasxu_1_1.onnx" -o acas.o --header=acas.h
+    check 'acasxu_1_1.o needs nothing' alone acas.o
+    printf '#include "acas.h"\nint main(void) { float x[5] = {0}, y[5]; return acasxu_1_1_eval(x, y); }\n' >acas.c
+    check 'acasxu_1_1 in C' sh -c "$cc -std=c99 $strict -I. acas.c acas.o -o acas && ./acas"
+    check 'acasxu_1_1 in C++' sh -c "$cxx -std=c++11 $strict -I. -x c++ acas.c -x none acas.o -o acas_cxx && ./acas_cxx"
+else
+    skip 'acasxu_1_1' '../shared/data/nets is not here'
+fi
+
+echo "# $passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
