@@ -73,7 +73,8 @@ Network *fe_read_nnet(Module *m, uint32_t source, Bytes bytes, const char *name)
 /* A table of `rows` rows, each holding type_count(row) elements of the row's element type, row-major. */
 typedef struct Samples { size_t rows; Type row; void *data; } Samples;
 /* Reads .npy or .csv ("-": standard input, recognised by its first bytes) and converts every row to `row` (same number of
- * elements; exact or widening conversions silently, a value that does not fit is an error that names its row). */
+ * elements; what fits exactly, silently; a float of more precision is rounded to nearest; a value that does not fit is an
+ * error that names its row). */
 bool fe_read_samples(Arena *arena, Diags *diags, const char *path, Type row, Samples *out);
 /* Writes .npy ([rows, dims…]) or .csv by suffix; "-" is standard output (.npy unless csv). Complete or not at all. */
 bool fe_write_samples(Arena *arena, Diags *diags, const char *path, const Samples *samples);
