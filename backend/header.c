@@ -155,7 +155,7 @@ static void network(Text *out, Arena *a, const Network *net, const TargetOptions
     text_put(out, "\n", 1);
     describe(out, a, net);
     macros(out, a, net, target, &plan, symbol);
-    text_add(out, "\n/* 0: fine; %s; < 0: refused. */\nint %s_eval(", has_box(net) ? "1: outside the box" : "1: see the source", symbol);
+    text_add(out, "\n/* 0: fine; %s; < 0: refused. */\nint %s_eval(", has_box(net) ? "1: outside the box" : "> 0: the network's own status", symbol);
     parameters(out, a, net, &plan, false);
     text_add(out, ");\n");
     if (be_counts(net)) {
