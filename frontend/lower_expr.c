@@ -49,6 +49,18 @@ static bool index_fits(Type index, Type integer)
     return index.elem == ELEM_IDX && type_is_int(integer) && (integer.n > 32 || index.n <= (uint64_t)1 << (integer.n - 1));
 }
 
+/* Two shapes of as many elements: says how one becomes the other. */
+static void note_reshape(Lowering *l, Type have, Type want, Span span)
+{
+    static const char zeros[] = "0, 0, 0, 0, 0, 0";
+    if (want.rank == 0) {
+        diag_note(l->diags, span, "`[%.*s]` picks its one element", (int)(3 * have.rank - 2), zeros);
+        return;
+    }
+    const char *dims = type_print(l->arena, type_with_dims(type_int(8), want.rank, want.dim)) + 2;
+    diag_note(l->diags, span, "it has as many elements: `reshape(…, %s)` would fit", dims);
+}
+
 const Val *fe_coerce(Lowering *l, const Val *v, Type want, Span span, const char *what)
 {
     if (fe_is_poison(v))
@@ -66,6 +78,8 @@ const Val *fe_coerce(Lowering *l, const Val *v, Type want, Span span, const char
         diag_note(l->diags, span, "`%s(…)` converts", type_print(l->arena, type_element(want)));
     else
         fe_note_definition(l, v);
+    if (fe_is_tensor(v) && type_same_element(v->type, want) && type_count(v->type) == type_count(want))
+        note_reshape(l, v->type, want, span);
     return poison;
 }
 
