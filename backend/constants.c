@@ -182,7 +182,7 @@ static void fill_rows(const Const *c, uint64_t slot, const Layout *l, uint8_t *o
     }
 }
 
-static void fill(const Const *c, const Layout *l, uint8_t *out)
+void be_fill(const Const *c, const Layout *l, uint8_t *out)
 {
     if (l->kind == LAYOUT_RAW) {
         const_copy(c, out);
@@ -243,7 +243,7 @@ static LLVMValueRef place_jit(Emitter *e, const Const *c, const Layout *l)
     if (lies)
         memcpy(own, lies, l->bytes);
     else if (c)
-        fill(c, l, own);
+        be_fill(c, l, own);
     return address_of(e, own);
 }
 
@@ -256,12 +256,14 @@ static LLVMValueRef place_object(Emitter *e, const Const *c, const Layout *l)
     const void *lies = as_it_lies(c, l);
     if (lies)
         return be_bytes(e, name, lies, l->bytes, e->target.align);
+    if (be_weights_can_wait(e, c, l))
+        return be_weights_later(e, c, l, name);
     Arena *scratch = arena_new(e->arena);
     if (!scratch)
         arena_exhausted(e->arena);
     uint8_t *bytes = arena_big(scratch, l->bytes, 64);
     if (c)
-        fill(c, l, bytes);
+        be_fill(c, l, bytes);
     LLVMValueRef g = be_bytes(e, name, bytes, l->bytes, e->target.align);
     arena_free(scratch);
     if (c && const_is_row_major(c))

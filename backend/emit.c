@@ -301,6 +301,9 @@ static bool emit(Arena *arena, const Module *m, Diags *diags, const TargetOption
     if (!be_target(arena, diags, options, &e->target) || !be_symbols_differ(m, diags, options))
         return false;
     e->arena = arena;
+    LateList late = {0};
+    if (kind == EMIT_OBJECT && be_is_elf(e->target.triple) && strcmp(out_path(out), "/dev/stdout") != 0)
+        e->late = &late;
     Owned *o = own(e, m);
     be_emitter_init(e, arena, diags, options, o->c);
     module_flags(e);
@@ -310,7 +313,7 @@ static bool emit(Arena *arena, const Module *m, Diags *diags, const TargetOption
             return false;
     be_debug_end(e);
     be_optimise(e, o->machine);
-    if (!write_file(e, o, kind, out))
+    if (!write_file(e, o, kind, out) || !be_weights_write(e, out_path(out)))
         return false;
     return kind != EMIT_OBJECT || !options->freestanding || stands_alone(e, out_path(out));
 }

@@ -116,6 +116,10 @@ enum { EACH_over, EACH_init };
 
 /* ---- emit.c: one module ---------------------------------------------------------------------------------------------- */
 
+/* Weights whose bytes are written when the object is there: weights.c. */
+typedef struct LateWeights { const Const *c; Layout layout; const char *symbol; } LateWeights;
+typedef Vec(LateWeights) LateList;
+
 typedef struct ConstEntry { ConstId id; Layout layout; LLVMValueRef address; } ConstEntry;
 
 typedef struct Emitter {
@@ -130,6 +134,7 @@ typedef struct Emitter {
     LLVMTargetDataRef data;
     LLVMTypeRef i1, i8, i32, i64, ptr, size, void_;
     Vec(ConstEntry) constants;
+    LateList *late;               /* NULL: everything goes through LLVM */
     struct Debug *debug;
 } Emitter;
 
@@ -141,9 +146,18 @@ bool be_optimise(Emitter *e, LLVMTargetMachineRef machine);
 LLVMValueRef be_constant(Emitter *e, const Module *m, ConstId id, const Layout *layout);
 /* An internal constant of these bytes. */
 LLVMValueRef be_bytes(Emitter *e, const char *name, const void *bytes, uint64_t n, uint32_t align);
+/* The bytes of a constant in a layout. */
+void be_fill(const Const *c, const Layout *l, uint8_t *out);
 void be_attribute(Emitter *e, LLVMValueRef fn, const char *key, const char *value);
 void be_attributes(Emitter *e, LLVMValueRef fn, const Level *level);
 bool be_counts(const Network *net);
+
+/* ---- weights.c: large weights, written into the finished object ------------------------------------------------------------- */
+
+bool be_is_elf(const char *triple);
+bool be_weights_can_wait(const Emitter *e, const Const *c, const Layout *l);
+LLVMValueRef be_weights_later(Emitter *e, const Const *c, const Layout *l, const char *name);
+bool be_weights_write(Emitter *e, const char *path);
 
 /* ---- function.c: one network at one level ------------------------------------------------------------------------------ */
 

@@ -65,6 +65,8 @@ check 'static' sh -c "$cc -std=c99 -static -I. '$here/use.c' three.o scaled.o wi
 check 'a prefix' sh -c "'$cnetc' -O0 --prefix=my_ '$here/three.cnir' -o my.o --header=my.h && nm my.o | grep -q ' T my_three_eval\$'"
 check 'with a prefix beside the original' sh -c "printf '#include \"my.h\"\n#include \"three.h\"\nint main(void) { float x[3] = {0}, y[2], z[2]; return my_three_eval(x, y) != 0 || three_eval(x, z) != 0 || y[0] != z[0]; }\n' >two.c && $cc -std=c99 $strict -I. two.c my.o three.o -o two && ./two"
 
+check 'an assembler makes the same of -S' sh -c "'$cnetc' -O0 -S --max-stack=4096 wide.cnir -o wide.s --header=wide.h && $cc -c wide.s -o wide_s.o && $cc -std=c99 -I. '$here/use.c' three.o scaled.o wide_s.o -o use_s && ./use_s | diff use.txt -"
+
 # ---- threads ----
 
 check '8 threads' sh -c "$cc -std=gnu11 $strict -I. '$here/threads.c' three.o scaled.o -pthread -o threads && ./threads"
@@ -84,6 +86,7 @@ else
 fi
 if has aarch64-linux-gnu-gcc && has qemu-aarch64; then
     check 'aarch64: the same bits under qemu' sh -c "
+        mkdir arm && cd arm && cp ../wide.cnir ../use.txt . &&
         '$cnetc' -O0 --target=aarch64-linux-gnu --count-ops '$here/three.cnir' -o a3.o --header=three.h &&
         '$cnetc' -O0 --target=aarch64-linux-gnu '$here/scaled.cnir' -o as.o --header=scaled.h &&
         '$cnetc' -O0 --target=aarch64-linux-gnu --max-stack=4096 wide.cnir -o aw.o --header=wide.h &&
