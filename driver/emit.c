@@ -44,7 +44,7 @@ static bool emit_ir(Session *s, Outputs *outputs, const char *path)
     if (!out)
         return false;
     PrintOptions print = {.inline_all = s->options->inline_constants, .sites = true};
-    if (strcmp(path, "-") != 0 && !print.inline_all) {
+    if (strcmp(path, "-") != 0 && !print.inline_all && ir_needs_data(s->module)) {
         char *data = str_printf(s->arena, "%s.data", path);
         OutFile *side = add_output(s, outputs, data);
         if (!side)

@@ -39,6 +39,36 @@ bool network_is_entry(const Network *net)
     return true;
 }
 
+static void mark_called(const Module *m, const Network *net, bool *kept)
+{
+    for (size_t k = m->networks.len; k-- > 0;)                  /* callees come before callers */
+        if (m->networks.at[k] == net)
+            kept[k] = true;
+    OpWalk walk;
+    FOR_EACH_OP (walk, op, net)
+        if (op->kind == OP_call && !kept[op->attr[0].i])
+            mark_called(m, m->networks.at[op->attr[0].i], kept);
+}
+
+void module_keep(Module *m, const Network *net)
+{
+    bool *kept = NEW_ARRAY(m->arena, m->networks.len, bool);
+    size_t *to = NEW_ARRAY(m->arena, m->networks.len, size_t), n = 0;
+    mark_called(m, net, kept);
+    for (size_t k = 0; k < m->networks.len; k++) {
+        to[k] = n;
+        if (kept[k])
+            m->networks.at[n++] = m->networks.at[k];
+    }
+    m->networks.len = n;
+    for (size_t k = 0; k < n; k++) {
+        OpWalk walk;
+        FOR_EACH_OP (walk, op, m->networks.at[k])
+            if (op->kind == OP_call)
+                op->attr[0].i = (int64_t)to[op->attr[0].i];
+    }
+}
+
 static Value value_new(Network *net, Type type, Block *block, uint32_t index)
 {
     ValueInfo info = {.type = type, .block = block, .index = index};
@@ -138,7 +168,7 @@ static void *copy_of(Arena *arena, const void *from, uint32_t n, size_t size)
 
 static uint32_t max_results(const Module *m, const OpInit *init)
 {
-    uint32_t n = init->n_hints > 2 ? init->n_hints : 2;
+    uint32_t n = init->n_hints > 3 ? init->n_hints : 3;
     if (init->kind == OP_call && (size_t)init->attr[0].i < m->networks.len && m->networks.at[init->attr[0].i]->n_outputs > n)
         n = m->networks.at[init->attr[0].i]->n_outputs;
     return n;
@@ -162,8 +192,10 @@ Op *build_op(Builder *b, const OpInit *init)
     op->operand = copy_of(m->arena, init->operand, init->n_operands, sizeof(Value));
     op->n_regions = init->n_regions;
     op->region = copy_of(m->arena, init->region, init->n_regions, sizeof(Block *));
-    for (uint32_t i = 0; i < op->n_regions; i++)
+    for (uint32_t i = 0; i < op->n_regions; i++) {
         op->region[i]->owner = op;
+        op->region[i]->number = i;
+    }
     memcpy(op->cst, init->cst, sizeof op->cst);
     memcpy(op->attr, init->attr, sizeof op->attr);
     for (int i = 0; i < OP_MAX_ATTRS; i++)

@@ -400,3 +400,20 @@ void const_dedup(Module *m)
     }
     arena_free(scratch);
 }
+
+void const_drop_unused(Module *m)
+{
+    for (ConstId id = 1; id < m->consts.len; id++)
+        m->consts.at[id]->dropped = true;
+    for (size_t k = 0; k < m->networks.len; k++) {
+        const Network *net = m->networks.at[k];
+        OpWalk walk;
+        FOR_EACH_OP (walk, op, net)
+            for (int s = 0; s < OP_MAX_CONSTS; s++)
+                if (op->cst[s])
+                    const_get(m, op->cst[s])->dropped = false;
+        for (uint32_t i = 0; i < net->n_inputs; i++)
+            if (net->input[i].box)
+                const_get(m, net->input[i].box)->dropped = false;
+    }
+}

@@ -103,9 +103,7 @@ static Op *after(const Op *op)
         const Op *owner = block->owner;
         if (!owner)
             return NULL;
-        uint32_t r = 0;
-        while (owner->region[r] != block)
-            r++;
+        uint32_t r = block->number;
         while (++r < owner->n_regions)
             if (owner->region[r]->first)
                 return owner->region[r]->first;

@@ -361,7 +361,7 @@ static bool infer_descend(Infer *in)
         FAIL("a tree constant is missing");
     if (!type_equal(x, type_vector(c->tree->key, c->tree->n_keys)))
         FAIL("tree @%s takes keys %s, found %s", c->name, show(in, type_vector(c->tree->key, c->tree->n_keys)), show(in, x));
-    return result(in, type_idx(c->tree->n_classes)) && result(in, type_idx(c->tree->n_slots));
+    return result(in, type_idx(c->tree->n_classes)) && result(in, type_idx(c->tree->n_slots)) && result(in, type_int(32));
 }
 
 static bool infer_within(Infer *in)

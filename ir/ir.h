@@ -88,6 +88,7 @@ typedef struct Const {
     const Tree *tree;              /* CONST_TREE */
     Hash128 hash;                  /* of type and row-major contents; computed on demand: const_hash */
     bool hashed;
+    bool dropped;                  /* no op mentions it any more (const_drop_unused); not printed */
     Span span;
 } Const;
 
@@ -119,6 +120,9 @@ uint64_t const_bytes(const Const *c);               /* of the row-major form */
 Hash128 const_hash(Const *c);
 /* Makes equal constants one, in all networks. */
 void const_dedup(Module *m);
+/* Marks constants that no network of the module mentions as dropped, and only them. Their ids stay good: clones outside
+ * the module may use them. */
+void const_drop_unused(Module *m);
 
 /* ---- ops (ops.def, op.c) ----------------------------------------------------------------------------------------- */
 
@@ -191,6 +195,7 @@ struct Block {
     Op *owner;                                   /* NULL: the network's body */
     Network *network;
     Op *first, *last;
+    uint32_t number;                             /* which of the owner's regions this is */
     uint32_t n_args;
     Value *arg;                                  /* defined by the owner: loop index, accumulators */
 };
@@ -249,6 +254,8 @@ struct Module {
 
 Module *module_new(Arena *arena, Diags *diags);
 Network *module_find(const Module *m, const char *name);
+/* Keeps `net` and what it calls; other networks leave the module. */
+void module_keep(Module *m, const Network *net);
 /* A network nobody calls: what a file offers to the world. */
 bool network_is_entry(const Network *net);
 
@@ -308,7 +315,7 @@ void value_name(Network *net, Value v, const char *name);
 uint32_t ir_chains(uint64_t rows, uint64_t columns);
 
 /* Result types an op would get; false with a message (for the verifier and the reader) when operands do not fit.
- * `results` holds at least max(2, n_hints, the callee's outputs). */
+ * `results` holds at least max(3, n_hints, the callee's outputs). */
 bool op_infer(const Module *m, const Network *net, const OpInit *init, Type *results, uint32_t *n_results, Text *why);
 
 /* ---- changing (edit.c) ----------------------------------------------------------------------------------------- */
@@ -353,6 +360,8 @@ typedef struct PrintOptions {
     bool sites;                   /* print !site(n); on by default in dumps */
 } PrintOptions;
 void ir_print(const Module *m, FILE *out, const PrintOptions *options);
+/* Whether some constant is too large for the text, so that a dump needs a side file. */
+bool ir_needs_data(const Module *m);
 void ir_print_network(const Network *net, FILE *out);
 /* Reads the text form; the side file is looked for beside `path`. Reports and returns NULL on any error. */
 Module *ir_read(Arena *arena, Diags *diags, const char *path);

@@ -209,6 +209,18 @@ static void print_one(ConstPrinter *p, ConstId id)
         print_outside(p, c);
 }
 
+bool ir_needs_data(const Module *m)
+{
+    ConstPrinter printer = {.m = m, .options = &(PrintOptions){0}, .scratch = arena_new(m->arena)}, *p = &printer;
+    if (!p->scratch)
+        arena_exhausted(m->arena);
+    bool needs = false;
+    for (ConstId id = 1; id < m->consts.len; id++)
+        needs |= !m->consts.at[id]->dropped && !is_inline(p, m->consts.at[id]);
+    arena_free(p->scratch);
+    return needs;
+}
+
 void print_consts(const Module *m, FILE *out, const PrintOptions *options)
 {
     ConstPrinter printer = {.m = m, .out = out, .options = options, .scratch = arena_new(m->arena)}, *p = &printer;
@@ -223,7 +235,7 @@ void print_consts(const Module *m, FILE *out, const PrintOptions *options)
     }
     bool any = false;
     for (ConstId id = 1; id < m->consts.len; id++)
-        if (m->consts.at[id]) {
+        if (m->consts.at[id] && !m->consts.at[id]->dropped) {
             print_one(p, id);
             any = true;
         }

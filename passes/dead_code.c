@@ -6,8 +6,8 @@
  *
  * Same bits: no value that leaves the network depends on what goes. Nothing here traps (integer division by zero is 0,
  * trips are bounded), so an op without users has no effect unless it ends a block, may leave the network, calls another
- * network or counts. Constants stay in the pool, where clones of a network may need them; only those that ops mention are
- * counted and emitted.
+ * network or counts. Constants nobody mentions are dropped from the text; they stay in the pool, where clones of a network
+ * may need them.
  *
  * Ends: one sweep from the last op to the first; users come after what they use, so their going is seen in time.
  */
@@ -65,5 +65,6 @@ bool pass_dead_code(Network *net, PassContext *ctx)
 {
     size_t ops = remove_unused_ops(net, ctx->arena);
     pass_stat(ctx, "ops removed", ops);
+    const_drop_unused(net->module);
     return ops > 0;
 }
