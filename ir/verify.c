@@ -124,7 +124,7 @@ static void check_types(Checker *ch, const Op *op)
                    .region = op->region, .n_hints = op->n_results, .hint = hint};
     memcpy(init.cst, op->cst, sizeof init.cst);
     memcpy(init.attr, op->attr, sizeof init.attr);
-    uint32_t most = op->n_results > 2 ? op->n_results : 2, n;
+    uint32_t most = op->n_results > 3 ? op->n_results : 3, n;
     if (op->kind == OP_call && ch->m->networks.at[op->attr[0].i]->n_outputs > most)
         most = ch->m->networks.at[op->attr[0].i]->n_outputs;
     Type *type = NEW_ARRAY(ch->scratch, most, Type);

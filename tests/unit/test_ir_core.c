@@ -135,7 +135,7 @@ static void typing_rules_say_both_numbers(void)
     ConstId W = const_add(f.m, "W", type_matrix(type_f32(), 2, 3), six, NOWHERE);
     Value y = net->body->first->result[0];                      /* f32[2]: does not fit 3 columns */
     OpInit init = {.kind = OP_affine, .n_operands = 5, .operand = (Value[5]){y}, .cst = {W}};
-    Type results[2];
+    Type results[3];
     uint32_t n;
     Text why = text_new(f.arena);
     CU_ASSERT(!op_infer(f.m, net, &init, results, &n, &why));
