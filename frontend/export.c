@@ -124,8 +124,12 @@ static const char *literal(Export *x, const Const *c)
 
 /* ---- operands ---- */
 
+/* A constant is put in the weights file when it is first named: one that is said by a literal never is. */
 static const char *text_of(Export *x, Value v)
 {
+    const Op *op = value_op(x->net, v);
+    if (op && op->kind == OP_const && !x->text[v])
+        x->text[v] = tensor(x, op->cst[0]);
     return x->text[v] ? x->text[v] : fail(x, "a value is used before it is computed");
 }
 
@@ -293,7 +297,7 @@ static const char *expression(Export *x, const Op *op)
 {
     const char *name = op_info(x->net->module, op->kind)->name;
     switch (op->kind) {
-    case OP_const: return tensor(x, op->cst[0]);
+    case OP_const: return text_of(x, op->result[0]);
     case OP_affine: return affine(x, op);
     case OP_matmul: return matmul(x, op);
     case OP_add: return infix(x, op, "+");
@@ -358,7 +362,9 @@ static void write_op(Export *x, const Op *op)
     Value v = op->result[0];
     if (!x->live[v])
         return;
-    if (op->kind == OP_const || is_inlined(x, op)) {
+    if (op->kind == OP_const)
+        return;
+    if (is_inlined(x, op)) {
         x->text[v] = expression(x, op);
         return;
     }
@@ -450,6 +456,8 @@ static const char *network_text(Export *x)
 {
     const Network *net = x->net;
     Text head = text_new(x->arena);
+    if (net->n_inputs == 0)
+        fail(x, "it has no input");
     take_words(x);
     const char *name = unique(x, name_identifier(x->arena, net->name, "net_"));
     const char **inputs = port_names(x, net->n_inputs, net->input), **outputs = port_names(x, net->n_outputs, net->output);

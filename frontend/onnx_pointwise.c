@@ -264,7 +264,7 @@ static bool op_prelu(OnnxGraph *g, OnnxValue **in, size_t n)
     if (!type_same_element(in[0]->elem, in[1]->elem) || !onnx_broadcast(in[0], in[1], &rank, dim) || rank != in[0]->rank ||
         product_of(dim, 0, rank) != onnx_count(in[0]))
         return onnx_fail(g, "a slope %s does not fit an input %s", onnx_shape(g, in[1]), onnx_shape(g, in[0]));
-    Value slope = onnx_stretched(g, in[1], rank, dim);
+    Value slope = operand(g, in[1], rank, dim);
     return slope && leak(g, in[0], slope);
 }
 
