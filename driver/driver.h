@@ -69,7 +69,6 @@ typedef struct Session {
     const Options *options;
     Module *module;                          /* after passes */
     Network *entry;                          /* the one that run, verify and report mean */
-    Network *source;                         /* a copy of entry as loaded, before passes */
     Counts dense_ops, nonzero_ops;           /* of the network as loaded */
     uint64_t dense_bytes;
     FileList depends;
@@ -91,6 +90,8 @@ void emit_dot(const Module *m, FILE *out);
 
 typedef struct Measured { uint64_t rows; Counts sum, max; uint64_t total_max; } Measured;
 void measured_add(Measured *m, Counts row);
+/* Bytes of the compiled network's constants as they lie in the object, padding and copies included. */
+uint64_t model_bytes(const Session *s);
 /* One JSON object (design: the fields scripts rely on). `measured` NULL: static figures only. */
 void ops_json(const Session *s, const Measured *measured, FILE *out);
 void ops_table(const Session *s, const Measured *measured, FILE *out);

@@ -4,7 +4,6 @@
  */
 #include "driver.h"
 
-#include <math.h>
 
 void measured_add(Measured *m, Counts row)
 {
@@ -16,20 +15,16 @@ void measured_add(Measured *m, Counts row)
     }
 }
 
-/* One figure: its kinds, and their sum (a bound's total can be less than the sum of its kinds' bounds: no one path need
- * reach them all). */
-typedef struct Figure { const char *name, *meaning; double add, mul, cmp, other, total; } Figure;
+/* One figure: its kinds and their sum (a bound's total can be less than the sum of its kinds' bounds: no one path need
+ * reach them all), all to be divided by `per`: 1, or the number of rows of a mean. */
+typedef struct Figure { const char *name, *meaning; Counts counts; uint64_t total, per; } Figure;
 
-static Figure whole(const char *name, const char *meaning, Counts c, uint64_t total)
-{
-    return (Figure){name, meaning, (double)c.add, (double)c.mul, (double)c.cmp, (double)c.other, (double)total};
-}
+enum { KINDS = 5 };
+static const char *const kind_name[KINDS] = {"add", "mul", "cmp", "other", "total"};
 
-static Figure mean(const Measured *m)
+static void kinds_of(const Figure *f, uint64_t kind[KINDS])
 {
-    double n = (double)m->rows;
-    return (Figure){"mean_ops", "mean over the rows", (double)m->sum.add / n, (double)m->sum.mul / n, (double)m->sum.cmp / n,
-                    (double)m->sum.other / n, (double)counts_total(m->sum) / n};
+    kind[0] = f->counts.add, kind[1] = f->counts.mul, kind[2] = f->counts.cmp, kind[3] = f->counts.other, kind[4] = f->total;
 }
 
 /* As the papers count a tree: each node is the neuron relu(z - t), an addition beside its comparison. */
@@ -51,16 +46,21 @@ static size_t figures(const Session *s, const Measured *measured, Figure *f)
     NetworkCost cost = network_cost(s->entry);
     Counts guard = network_guard_cost(s->entry), paper = paper_counts(s->entry, cost.range.max);
     size_t n = 0;
-    f[n++] = whole("dense_ops", "as written, unconditional", s->dense_ops, counts_total(s->dense_ops));
-    f[n++] = whole("nonzero_ops", "as written, zero weights left out", s->nonzero_ops, counts_total(s->nonzero_ops));
+    f[n++] = (Figure){"dense_ops", "as written, unconditional", s->dense_ops, counts_total(s->dense_ops), 1};
+    f[n++] = (Figure){"nonzero_ops", "as written, zero weights left out", s->nonzero_ops, counts_total(s->nonzero_ops), 1};
     if (measured && measured->rows > 0) {
-        f[n++] = mean(measured);
-        f[n++] = whole("max_ops", "the row that cost most", measured->max, measured->total_max);
+        f[n++] = (Figure){"mean_ops", "mean over the rows", measured->sum, counts_total(measured->sum), measured->rows};
+        f[n++] = (Figure){"max_ops", "the row that cost most", measured->max, measured->total_max, 1};
     }
-    f[n++] = whole("bound_ops", "proven: no input costs more", cost.range.max, cost.total_max);
-    f[n++] = whole("guard_ops", "of these, checks of the box", guard, counts_total(guard));
-    f[n++] = whole("paper_ops", "the bound as the papers count", paper, cost.total_max + (paper.add - cost.range.max.add));
+    f[n++] = (Figure){"bound_ops", "proven: no input costs more", cost.range.max, cost.total_max, 1};
+    f[n++] = (Figure){"guard_ops", "of these, checks of the box", guard, counts_total(guard), 1};
+    f[n++] = (Figure){"paper_ops", "the bound as the papers count", paper, cost.total_max + (paper.add - cost.range.max.add), 1};
     return n;
+}
+
+uint64_t model_bytes(const Session *s)
+{
+    return be_sizes(s->entry, &s->options->target).model_bytes;
 }
 
 static void json_string(FILE *out, const char *s)
@@ -75,19 +75,23 @@ static void json_string(FILE *out, const char *s)
     fputc('"', out);
 }
 
-static void json_number(FILE *out, const char *key, double v)
+/* Exact when it is whole; `width` pads for tables. */
+static void put_number(FILE *out, uint64_t sum, uint64_t per, int width, int digits)
 {
-    fprintf(out, v == floor(v) && v < 0x1p63 ? "\"%s\": %.0f" : "\"%s\": %.6f", key, v);
+    if (sum % per == 0)
+        fprintf(out, "%*llu", width, (unsigned long long)(sum / per));
+    else
+        fprintf(out, "%*.*f", width, digits, (double)sum / (double)per);
 }
 
 static void json_figure(FILE *out, const Figure *f)
 {
+    uint64_t kind[KINDS];
+    kinds_of(f, kind);
     fprintf(out, "  \"%s\": {", f->name);
-    const char *key[] = {"add", "mul", "cmp", "other", "total"};
-    const double value[] = {f->add, f->mul, f->cmp, f->other, f->total};
-    for (int i = 0; i < 5; i++) {
-        fputs(i ? ", " : "", out);
-        json_number(out, key[i], value[i]);
+    for (int i = 0; i < KINDS; i++) {
+        fprintf(out, "%s\"%s\": ", i ? ", " : "", kind_name[i]);
+        put_number(out, kind[i], f->per, 0, 6);
     }
     fputs("},\n", out);
 }
@@ -102,7 +106,7 @@ void ops_json(const Session *s, const Measured *measured, FILE *out)
     for (size_t i = 0; i < n; i++)
         json_figure(out, &f[i]);
     fprintf(out, "  \"model_bytes\": %llu,\n  \"fallback_bytes\": 0,\n  \"dense_bytes\": %llu\n}\n",
-            (unsigned long long)network_const_bytes(s->entry), (unsigned long long)s->dense_bytes);
+            (unsigned long long)model_bytes(s), (unsigned long long)s->dense_bytes);
 }
 
 void ops_table(const Session *s, const Measured *measured, FILE *out)
@@ -114,10 +118,14 @@ void ops_table(const Session *s, const Measured *measured, FILE *out)
         fprintf(out, ", %llu rows", (unsigned long long)measured->rows);
     fprintf(out, "\n%-12s %12s %12s %12s %10s %12s\n", "", "add", "mul", "cmp", "other", "total");
     for (size_t i = 0; i < n; i++) {
-        int digits = f[i].total == floor(f[i].total) && f[i].add == floor(f[i].add) ? 0 : 1;
-        fprintf(out, "%-12s %12.*f %12.*f %12.*f %10.*f %12.*f   %s\n", f[i].name, digits, f[i].add, digits, f[i].mul, digits, f[i].cmp,
-                digits, f[i].other, digits, f[i].total, f[i].meaning);
+        uint64_t kind[KINDS];
+        kinds_of(&f[i], kind);
+        fprintf(out, "%-12s", f[i].name);
+        for (int k = 0; k < KINDS; k++) {
+            fputc(' ', out);
+            put_number(out, kind[k], f[i].per, k == 3 ? 10 : 12, 1);
+        }
+        fprintf(out, "   %s\n", f[i].meaning);
     }
-    fprintf(out, "constants    %llu bytes compiled, %llu as written\n", (unsigned long long)network_const_bytes(s->entry),
-            (unsigned long long)s->dense_bytes);
+    fprintf(out, "constants    %llu bytes compiled, %llu as written\n", (unsigned long long)model_bytes(s), (unsigned long long)s->dense_bytes);
 }

@@ -39,7 +39,7 @@ static const Row rows[] = {
     {OPT_header, "header", "FILE", VERB_COMPILE, 0, "where the C header goes (default: beside the object)"},
     {OPT_prefix, "prefix", "NAME", COMPILING, 1, "begin every symbol with NAME"},
     {OPT_network, "network", "NAME", SAMPLING, 0, "which network of the file (default: the last one)"},
-    {'O', NULL, "LEVEL", COMPILING, 1, "0 dense, as written; 1 the same bits with fewer operations; 2 (default) every pass that keeps the bits; 3"},
+    {'O', NULL, "LEVEL", COMPILING, 1, "0 dense, as written; 1, 2 (default) and 3: every pass that keeps the bits (they are the same so far)"},
     {OPT_numerics, "numerics", "exact|real", COMPILING, 1, "exact (default): same bits; real: what is equal in real arithmetic, with a certified bound"},
     {OPT_contract, "fp-contract", "off|fma", COMPILING, 1, "off (default) or fused multiply-add everywhere"},
     {OPT_box, "box", "LO:HI,...", COMPILING, 1, "input box of an imported network; one LO:HI repeats; or FILE.json:NAME"},
@@ -223,6 +223,17 @@ static NamedFile named_file(Parser *p, const char *value)
     return (NamedFile){NULL, value};
 }
 
+/* The beginning of a C identifier. */
+static const char *identifier(Parser *p, const char *option, const char *value)
+{
+    bool good = isalpha((unsigned char)*value) || *value == '_';
+    for (const char *c = value; *c; c++)
+        good &= isalnum((unsigned char)*c) || *c == '_';
+    if (!good)
+        usage(p, "%s: `%s` cannot begin a C identifier", option, value);
+    return value;
+}
+
 static Product product(Parser *p, const char *value)
 {
     return (Product)CHOICE(p, "--emit", value, "ir", "llvm", "asm", "bc", "obj", "shared", "static", "dot", "json");
@@ -243,12 +254,21 @@ static void set_option(Parser *p, const Row *row, const char *arg)
     case OPT_werror: vec_push(p->arena, o->warnings, "error"); break;
     case OPT_emit: o->product = product(p, arg); break;
     case OPT_header: o->header = arg; break;
-    case OPT_prefix: o->target.prefix = arg; break;
+    case OPT_prefix: o->target.prefix = identifier(p, "--prefix", arg); break;
     case OPT_network: o->network = arg; break;
-    case OPT_numerics: o->load.numerics = (Numerics)CHOICE(p, "--numerics", arg, "exact", "real"); break;
-    case OPT_contract: o->load.contract_fma = CHOICE(p, "--fp-contract", arg, "off", "fma") == 1; break;
+    case OPT_numerics:
+        o->load.says |= SAYS_numerics;
+        o->load.net.numerics = (Numerics)CHOICE(p, "--numerics", arg, "exact", "real");
+        break;
+    case OPT_contract:
+        o->load.says |= SAYS_contract;
+        o->load.net.contract = (Contract)CHOICE(p, "--fp-contract", arg, "off", "fma");
+        break;
     case OPT_box: o->load.box = arg; break;
-    case OPT_outside: o->load.outside = (Outside)CHOICE(p, "--outside", arg, "dense", "status", "clamp", "promise"); break;
+    case OPT_outside:
+        o->load.says |= SAYS_outside;
+        o->load.net.outside = (Outside)CHOICE(p, "--outside", arg, "dense", "status", "clamp", "promise");
+        break;
     case OPT_compute: o->pipeline.compute_f64 = CHOICE(p, "--compute", arg, "f32", "f64") == 1; break;
     case OPT_result:
         o->pipeline.result = CHOICE(p, "--result", arg, "value", "argmax", "argmin") == 0 ? NULL : arg;

@@ -26,17 +26,21 @@ static void clear_row(const Tables *out, size_t row)
 
 static void report_status(Session *s, const Tables *out, const int *status)
 {
-    size_t outside = 0, refused = 0, first = 0;
+    size_t outside = 0, refused = 0, bad = 0, first = 0;
     for (size_t row = 0; row < out->rows; row++) {
         if (status[row] == 0)
             continue;
-        if (outside + refused == 0)
+        if (outside + refused + bad == 0)
             first = row;
         if (status[row] < 0)
             clear_row(out, row);
         outside += status[row] > 0;
-        refused += status[row] < 0;
+        refused += status[row] == -1;
+        bad += status[row] < -1;
     }
+    if (bad > 0)
+        diag_error(s->diags, NOWHERE, "%zu of %zu rows are no inputs of this network (the first is row %zu): an index beyond its range, or code "
+                   "for another CPU", bad, out->rows, first + 1);
     if (refused > 0)
         diag_warning(s->diags, NOWHERE, "outside", "%zu of %zu rows were outside the box and refused (the first is row %zu): their outputs are NaN or 0",
                      refused, out->rows, first + 1);
@@ -44,9 +48,11 @@ static void report_status(Session *s, const Tables *out, const int *status)
         diag_warning(s->diags, NOWHERE, "outside", "%zu of %zu rows were outside the box (the first is row %zu)", outside, out->rows, first + 1);
 }
 
+/* All outputs are complete before the first has its name, and none appears when something was wrong. */
 static bool write_outputs(Session *s, const Tables *out)
 {
     const NamedFiles *files = &s->options->outputs;
+    OutFile **written = NEW_ARRAY(s->arena, files->len + 1, OutFile *);
     if (files->len == 0) {
         if (s->options->ops != OPS_NONE)
             return true;
@@ -54,7 +60,8 @@ static bool write_outputs(Session *s, const Tables *out)
             diag_error(s->diags, NOWHERE, "network `%s` has %u outputs; say where each goes: --output=%s=FILE", s->entry->name, out->n, s->entry->output[0].name);
             return false;
         }
-        return fe_write_samples(s->arena, s->diags, "-.csv", &out->table[0]);
+        written[0] = fe_write_samples(s->arena, s->diags, "-", &out->table[0]);
+        return written[0] && out_commit(written[0], s->diags);
     }
     for (size_t i = 0; i < files->len; i++) {
         uint32_t k = 0;
@@ -65,10 +72,11 @@ static bool write_outputs(Session *s, const Tables *out)
                        files->at[i].name ? files->at[i].name : "", s->entry->output[0].name, s->entry->output[0].name);
             return false;
         }
-        if (!fe_write_samples(s->arena, s->diags, files->at[i].path, &out->table[k]))
+        written[i] = fe_write_samples(s->arena, s->diags, files->at[i].path, &out->table[k]);
+        if (!written[i])
             return false;
     }
-    return true;
+    return diag_errors(s->diags) == 0 && out_commit_all(written, files->len, s->diags);
 }
 
 bool verb_run(Session *s)

@@ -10,47 +10,79 @@
 static bool choose_entry(Session *s)
 {
     const Module *m = s->module;
-    const char *wanted = s->options->network;
-    const char *names[32];
+    const char *wanted = s->options->network, *names[32];
     size_t n = 0;
     for (size_t i = 0; i < m->networks.len; i++) {
         Network *net = m->networks.at[i];
-        if (wanted ? strcmp(net->name, wanted) == 0 : network_is_entry(net))
+        if (!network_is_entry(net))
+            continue;
+        if (!wanted || strcmp(net->name, wanted) == 0)
             s->entry = net;
         if (n < sizeof names / sizeof *names)
             names[n++] = net->name;
     }
     if (s->entry)
         return true;
+    if (wanted && module_find(m, wanted)) {
+        diag_error(s->diags, NOWHERE, "network `%s` is a part of others; it has no evaluator of its own", wanted);
+        return false;
+    }
     const char *near = wanted ? str_nearest(wanted, names, n) : NULL;
     diag_error(s->diags, NOWHERE, "%s has no network `%s`%s%s%s", s->options->source, wanted ? wanted : "",
                near ? "; did you mean `" : "", near ? near : "", near ? "`?" : "");
     return false;
 }
 
-static bool within_budget(Session *s, const char *what, const char *option, uint64_t found, uint64_t budget)
+static bool within_budget(Session *s, const Network *net, const char *what, const char *option, uint64_t found, uint64_t budget)
 {
     if (budget == 0 || found <= budget)
         return true;
-    diag_error(s->diags, NOWHERE, "network `%s` needs %llu %s, more than --%s=%llu allows", s->entry->name,
-               (unsigned long long)found, what, option, (unsigned long long)budget);
+    diag_error(s->diags, NOWHERE, "network `%s` needs %llu %s, more than --%s=%llu allows", net->name, (unsigned long long)found, what,
+               option, (unsigned long long)budget);
+    return false;
+}
+
+/* Every network that gets an evaluator keeps to the budgets. */
+static bool within_budgets(Session *s)
+{
+    const Options *o = s->options;
+    bool fine = true;
+    for (size_t k = 0; k < s->module->networks.len; k++) {
+        const Network *net = s->module->networks.at[k];
+        if (!network_is_entry(net))
+            continue;
+        fine &= within_budget(s, net, "operations in the worst case", "max-ops", network_cost(net).total_max, o->max_ops);
+        if (o->max_bytes)
+            fine &= within_budget(s, net, "bytes of constants", "max-bytes", be_sizes(net, &o->target).model_bytes, o->max_bytes);
+    }
+    return fine;
+}
+
+/* Native evaluation is for this machine. */
+static bool runs_here(Session *s)
+{
+    const Options *o = s->options;
+    if (o->verb == VERB_COMPILE || !o->target.triple || o->engine == ENGINE_INTERP)
+        return true;
+    diag_error(s->diags, NOWHERE, "--target=%s: code for another machine cannot run here; compile it, or use the interpreter, whose bits "
+               "every target returns", o->target.triple);
     return false;
 }
 
 bool session_compile(Session *s)
 {
     const Options *o = s->options;
+    if (!runs_here(s))
+        return false;
     s->module = fe_load(s->arena, s->diags, o->source, &o->load, &s->depends);
     if (!s->module || !choose_entry(s))
         return false;
-    s->source = network_clone(s->entry, s->entry->name);
-    s->dense_ops = network_cost(s->source).range.max;
-    s->nonzero_ops = network_nonzero_cost(s->source);
-    s->dense_bytes = network_const_bytes(s->source);
-    if (!pipeline_run(s->module, s->diags, &o->pipeline))
-        return false;
-    return within_budget(s, "operations in the worst case", "max-ops", network_cost(s->entry).total_max, o->max_ops) &&
-           within_budget(s, "bytes of constants", "max-bytes", network_const_bytes(s->entry), o->max_bytes);
+    if (o->verb != VERB_COMPILE)                                /* the other networks of the file are not asked for */
+        module_keep(s->module, s->entry);
+    s->dense_ops = network_cost(s->entry).range.max;
+    s->nonzero_ops = network_nonzero_cost(s->entry);
+    s->dense_bytes = network_const_bytes(s->entry);
+    return pipeline_run(s->module, s->diags, &o->pipeline) && within_budgets(s);
 }
 
 char *session_output(const Session *s, const char *suffix)

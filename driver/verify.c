@@ -187,7 +187,8 @@ static bool load_source(Session *s, Session *source)
     Options *o = NEW(s->arena, Options);
     *o = *s->options;
     o->pipeline = (PipelineOptions){.level = 0, .compute_f64 = o->pipeline.compute_f64, .result = o->pipeline.result, .dump = stderr};
-    o->load.outside = OUTSIDE_promise;
+    o->load.says |= SAYS_outside;
+    o->load.net.outside = OUTSIDE_promise;
     o->max_ops = o->max_bytes = 0;
     *source = (Session){.arena = s->arena, .diags = s->diags, .options = o};
     return session_compile(source);

@@ -10,12 +10,11 @@
 
 #include "../ir/ir.h"
 
-/* What the command line says about a network that its file does not. */
+/* What the command line says about networks; it overrides what their file says. */
 typedef struct LoadOptions {
-    const char *box;              /* --box: LO:HI,… or FILE.json:NAME; NULL = none. Applies to imported networks */
-    bool contract_fma;            /* --fp-contract=fma: recorded in every network's options */
-    Outside outside;
-    Numerics numerics;
+    const char *box;              /* --box: LO:HI,… or FILE.json:NAME; NULL = none. For networks whose file says no box */
+    enum { SAYS_numerics = 1, SAYS_contract = 2, SAYS_outside = 4 } says;   /* which members of `net` were given */
+    NetOptions net;
     bool sealed;                  /* a .cnet file may not open others: what fuzzers and servers of strangers set */
 } LoadOptions;
 
@@ -25,6 +24,8 @@ typedef struct LoadOptions {
  * `depends` (for -MD; may be NULL). */
 typedef struct FileList { Vec(const char *) names; } FileList;
 Module *fe_load(Arena *arena, Diags *diags, const char *path, const LoadOptions *options, FileList *depends);
+/* Overrides in `net` what `options` (may be NULL) says. */
+void fe_override(NetOptions *net, const LoadOptions *options);
 
 /* ---- cnet.c: the language ------------------------------------------------------------------------------------------- */
 
@@ -76,8 +77,9 @@ typedef struct Samples { size_t rows; Type row; void *data; } Samples;
  * elements; what fits exactly, silently; a float of more precision is rounded to nearest; a value that does not fit is an
  * error that names its row). */
 bool fe_read_samples(Arena *arena, Diags *diags, const char *path, Type row, Samples *out);
-/* Writes .npy ([rows, dims…]) or .csv by suffix; "-" is standard output (.npy unless csv). Complete or not at all. */
-bool fe_write_samples(Arena *arena, Diags *diags, const char *path, const Samples *samples);
+/* Writes .npy ([rows, dims…]) or .csv by suffix; "-" is standard output, as .csv. The file is not committed: the caller
+ * commits what belongs together at once (out_commit_all). NULL: reported. */
+OutFile *fe_write_samples(Arena *arena, Diags *diags, const char *path, const Samples *samples);
 
 /* --box: sets the box of an imported network's inputs. Reports at NOWHERE, naming the option. */
 bool fe_set_box(Network *net, const char *box);

@@ -38,12 +38,35 @@ static Module *load_import(Arena *arena, Diags *diags, const char *path, const L
     Network *net = str_ends(path, ".nnet") ? fe_import_nnet(m, path, NULL, NOWHERE) : fe_import_onnx(m, path, NULL, NOWHERE);
     if (!net)
         return NULL;
-    if (options) {
-        net->options.contract = options->contract_fma ? CONTRACT_fma : CONTRACT_off;
-        net->options.outside = options->outside;
-        net->options.numerics = options->numerics;
-    }
+    fe_override(&net->options, options);
     return options && options->box && !fe_set_box(net, options->box) ? NULL : m;
+}
+
+/* A dump says everything itself; the command line may still say otherwise. */
+static Module *load_dump(Arena *arena, Diags *diags, const char *path, const LoadOptions *options)
+{
+    Module *m = ir_read(arena, diags, path);
+    for (size_t k = 0; m && k < m->networks.len; k++)
+        fe_override(&m->networks.at[k]->options, options);
+    if (m && options && options->box) {
+        if (m->networks.len == 1 && m->networks.at[0]->n_inputs > 0 && !m->networks.at[0]->input[0].box)
+            return fe_set_box(m->networks.at[0], options->box) ? m : NULL;
+        diag_error(diags, NOWHERE, "--box is for a file of one network that has no box yet; edit the boxes in `%s`", path);
+        return NULL;
+    }
+    return m;
+}
+
+void fe_override(NetOptions *net, const LoadOptions *options)
+{
+    if (!options)
+        return;
+    if (options->says & SAYS_numerics)
+        net->numerics = options->net.numerics;
+    if (options->says & SAYS_contract)
+        net->contract = options->net.contract;
+    if (options->says & SAYS_outside)
+        net->outside = options->net.outside;
 }
 
 Module *fe_load(Arena *arena, Diags *diags, const char *path, const LoadOptions *options, FileList *depends)
@@ -52,10 +75,14 @@ Module *fe_load(Arena *arena, Diags *diags, const char *path, const LoadOptions 
     bool import = str_ends(path, ".onnx") || str_ends(path, ".onnx.gz") || str_ends(path, ".nnet");
     if (depends)
         vec_push(arena, depends->names, path);
+    if (cnet && options && options->box) {
+        diag_error(diags, NOWHERE, "--box is for imported networks; `%s` says its boxes itself: x: f32[2] within (-1 to 1)", path);
+        return NULL;
+    }
     if (cnet)
         return load_cnet(arena, diags, path, options, depends);
     if (cnir)
-        return ir_read(arena, diags, path);
+        return load_dump(arena, diags, path, options);
     if (import)
         return load_import(arena, diags, path, options);
     diag_error(diags, NOWHERE, "cannot tell what kind of file `%s` is by its name; %s", path, help);

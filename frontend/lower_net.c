@@ -302,14 +302,7 @@ static bool eval_options(Lowering *l, const Decl *d, NetOptions *out)
     for (const Expr *e = d->options.first; e; e = e->next)
         good &= eval_option(l, e, value);
     *out = (NetOptions){(Numerics)value[0], (Contract)value[2], (Outside)value[1]};
-    if (l->options) {
-        if (l->options->numerics != NUMERICS_exact)
-            out->numerics = l->options->numerics;
-        if (l->options->outside != OUTSIDE_dense)
-            out->outside = l->options->outside;
-        if (l->options->contract_fma)
-            out->contract = CONTRACT_fma;
-    }
+    fe_override(out, l->options);
     return good;
 }
 

@@ -162,29 +162,22 @@ static void npy_write(Arena *arena, FILE *out, const Samples *s, const char *cod
     fwrite(s->data, type_element_bytes(s->row), s->rows * type_count(s->row), out);
 }
 
-bool fe_write_samples(Arena *arena, Diags *diags, const char *path, const Samples *s)
+OutFile *fe_write_samples(Arena *arena, Diags *diags, const char *path, const Samples *s)
 {
-    bool text = is_text(path), standard = strcmp(path, "-") == 0 || str_starts(path, "-.");
+    bool text = is_text(path) || strcmp(path, "-") == 0;
     const char *code = npy_code(s->row);
-    if (!text && !standard && !str_ends(path, ".npy")) {
+    if (!text && !str_ends(path, ".npy")) {
         diag_error(diags, NOWHERE, "`%s` is no table by its name; known are .npy .csv .tsv .txt, and - for standard output", name_shown(arena, path));
-        return false;
+        return NULL;
     }
     if (!text && !code) {
         diag_error(diags, NOWHERE, "a .npy file cannot hold %s; write .csv", type_print(arena, type_element(s->row)));
-        return false;
+        return NULL;
     }
-    Arena *scratch = arena_new(arena);
-    if (!scratch)
-        arena_exhausted(arena);
-    OutFile *file = out_open(scratch, diags, standard ? "-" : path);
-    if (file) {
-        if (text)
-            csv_write(out_stream(file), s);
-        else
-            npy_write(scratch, out_stream(file), s, code);
-    }
-    bool good = file && out_commit(file, diags);
-    arena_free(scratch);
-    return good;
+    OutFile *file = out_open(arena, diags, path);
+    if (file && text)
+        csv_write(out_stream(file), s);
+    else if (file)
+        npy_write(arena, out_stream(file), s, code);
+    return file;
 }

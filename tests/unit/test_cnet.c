@@ -317,11 +317,15 @@ static void test_options_and_the_command_line(void)
     NetOptions o = m->networks.at[0]->options, p = m->networks.at[1]->options;
     CU_ASSERT(o.numerics == NUMERICS_real && o.outside == OUTSIDE_clamp && o.contract == CONTRACT_fma);
     CU_ASSERT(p.numerics == NUMERICS_exact && p.outside == OUTSIDE_dense && p.contract == CONTRACT_off);
-    LoadOptions said = {.contract_fma = true, .outside = OUTSIDE_promise, .numerics = NUMERICS_real};
+    LoadOptions said = {.says = SAYS_numerics | SAYS_contract | SAYS_outside, .net = {NUMERICS_real, CONTRACT_fma, OUTSIDE_promise}};
     m = parse_with(&f, text, &said);
     o = m->networks.at[0]->options;
     p = m->networks.at[1]->options;
     CU_ASSERT(o.outside == OUTSIDE_promise && p.outside == OUTSIDE_promise && p.contract == CONTRACT_fma && p.numerics == NUMERICS_real);
+    said.net = (NetOptions){NUMERICS_exact, CONTRACT_off, OUTSIDE_dense};      /* the defaults, said aloud */
+    m = parse_with(&f, text, &said);
+    o = m->networks.at[0]->options;
+    CU_ASSERT(o.numerics == NUMERICS_exact && o.outside == OUTSIDE_dense && o.contract == CONTRACT_off);
     arena_free(f.arena);
 }
 

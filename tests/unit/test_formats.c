@@ -293,7 +293,8 @@ static void tables_written_and_read(void)
         Fixture f = set_up();
         const char *path = temporary(&f, names[i]);
         Samples out = {.rows = 3, .row = type_matrix(type_f32(), 1, 2), .data = (void *)(uintptr_t)data}, in;
-        CU_ASSERT_FATAL(fe_write_samples(f.arena, f.diags, path, &out));
+        OutFile *file = fe_write_samples(f.arena, f.diags, path, &out);
+        CU_ASSERT_FATAL(file && out_commit(file, f.diags));
         CU_ASSERT_FATAL(fe_read_samples(f.arena, f.diags, path, out.row, &in));
         CU_ASSERT(in.rows == 3 && memcmp(in.data, data, sizeof data) == 0);
         unlink(path);
