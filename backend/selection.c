@@ -158,7 +158,7 @@ static void test(Fn *f, const Op *op)
 
 /* ---- trees ---- */
 
-/*   n = 0; while (n >= 0) n = node[n].child[x[node[n].coordinate] > threshold[n]];  leaf ~n                       */
+/*   n = depth = 0; while (n >= 0) { n = node[n].child[x[node[n].coordinate] > threshold[n]]; depth++; }  leaf ~n     */
 static void descend(Fn *f, const Op *op)
 {
     Emitter *e = f->e;
@@ -167,7 +167,7 @@ static void descend(Fn *f, const Op *op)
     Layout nodes = be_layout_tree(c, LAYOUT_NODES), keys = be_layout_tree(c, LAYOUT_THRESHOLDS), leaves = be_layout_tree(c, LAYOUT_LEAVES);
     Type idx = type_idx(INT32_MAX);
     LLVMValueRef x = be_place(f, op_operand(op, 0)).at, leaf = be_constant(e, f->m, op->cst[0], &leaves);
-    LLVMValueRef reached = be_size(e, 0);
+    LLVMValueRef reached = be_size(e, 0), depth = LLVMConstInt(e->i32, 0, 0);
     if (tree->n_nodes > 0) {
         LLVMValueRef node = be_constant(e, f->m, op->cst[0], &nodes), key = be_constant(e, f->m, op->cst[0], &keys);
         LLVMBasicBlockRef before = LLVMGetInsertBlock(f->b), body = be_new_block(f, "node"), after = be_new_block(f, "leaf");
@@ -175,6 +175,10 @@ static void descend(Fn *f, const Op *op)
         LLVMPositionBuilderAtEnd(f->b, body);
         LLVMValueRef n = LLVMBuildPhi(f->b, e->i32, "n"), root = LLVMConstInt(e->i32, 0, 0);
         LLVMAddIncoming(n, &root, &before, 1);
+        LLVMValueRef above = LLVMBuildPhi(f->b, e->i32, "above");
+        LLVMAddIncoming(above, &root, &before, 1);
+        depth = LLVMBuildAdd(f->b, above, LLVMConstInt(e->i32, 1, 0), "depth");
+        LLVMAddIncoming(above, &depth, &body, 1);
         LLVMValueRef wide = LLVMBuildZExtOrBitCast(f->b, n, e->size, "");
         LLVMValueRef record = be_at(f, node, LLVMBuildMul(f->b, wide, be_size(e, sizeof(TreeNode)), ""));
         LLVMValueRef coordinate = be_load(f, idx, record, be_size(e, 0), 1);
@@ -190,6 +194,7 @@ static void descend(Fn *f, const Op *op)
     LLVMValueRef record = be_at(f, leaf, LLVMBuildMul(f->b, reached, be_size(e, sizeof(TreeLeaf)), ""));
     be_set_scalar(f, op->result[0], be_load(f, idx, record, be_size(e, 0), 1));
     be_set_scalar(f, op->result[1], be_load(f, idx, record, be_size(e, 1), 1));
+    be_set_scalar(f, op->result[2], depth);
 }
 _Static_assert(sizeof(TreeNode) == 12 && sizeof(TreeLeaf) == 8, "their bytes are the tables of `descend`");
 

@@ -122,18 +122,18 @@ void step_descend(Interp *in, const Step *step)
 {
     const Tree *tree = step->cst[0]->tree;
     const Slot *x = step->operand[0];
-    uint32_t bits = tree->key.n;
+    uint32_t bits = tree->key.n, depth = 0;
     int32_t at = tree->n_nodes > 0 ? 0 : ~0;
-    in->event = 0;
-    while (at >= 0) {
+    for (; at >= 0; depth++) {
         const TreeNode *node = &tree->node[at];
         int order = int_compare(bits, x->at + (uint64_t)node->coordinate * x->size, tree->threshold + (uint64_t)at * x->size);
         in->counted.cmp++;
-        in->event++;
         at = node->child[order > 0];
     }
     *(u32u *)step->result[0]->at = tree->leaf[~at].class_;
     *(u32u *)step->result[1]->at = tree->leaf[~at].slot;
+    *(u32u *)step->result[2]->at = depth;
+    in->event = depth;
 }
 
 /* ---- counting ---- */

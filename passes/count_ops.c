@@ -12,15 +12,13 @@
  * Values do not change. Costs that are known now are added up over a straight stretch of a block and stated once, at its end:
  * before the terminator, and before an op that may leave the network, so that an early exit has counted what ran and nothing
  * else. A cost that hangs on an event is stated beside its op, times the event's size: the set's size; the trips, by
- * standing inside the loop; the depth of the leaf that a tree reached. Sizes are free (ops.def), so counting is not counted.
+ * standing inside the loop; the depth of the leaf that a tree reached, which `descend` tells. Sizes are free (ops.def), so counting is not counted.
  *
  * Ends: one sweep; the pass is the last (it gives `counted`, which every pass that changes what runs would break).
  */
 #include "pass_util.h"
 
 typedef struct Stretch { Counts counts; } Stretch;
-
-enum { MAX_DEPTH_TABLE = 1 << 22 };   /* entries */
 
 static int64_t attr_of(uint64_t count)
 {
@@ -70,57 +68,11 @@ static void tally_cells(Op *op, Counts unit)
     build_op(&b, &(OpInit){.kind = OP_each, .n_operands = 1, .operand = &cols, .n_regions = 1, .region = &body});
 }
 
-/* ---- the depth of a leaf ----
- *
- * A table i32[class][slot] of depths, read at what the descent found. Leaves that share class and slot must lie equally
- * deep, or the pair does not say how far the walk went.
- */
-static uint32_t *leaf_depths(Arena *arena, const Tree *t)
+/* The walk itself says how far it went. */
+static void tally_depth(Op *op, Counts unit)
 {
-    uint32_t *node = NEW_ARRAY(arena, (size_t)t->n_nodes + 1, uint32_t), *leaf = NEW_ARRAY(arena, t->n_leaves, uint32_t);
-    for (uint32_t i = 0; i < t->n_nodes; i++)      /* parents come first */
-        for (int side = 0; side < 2; side++) {
-            int32_t child = t->node[i].child[side];
-            *(child >= 0 ? &node[child] : &leaf[~child]) = node[i] + 1;
-        }
-    return leaf;
-}
-
-/* 0 when the tree's leaves do not allow it, or the table would be too large. */
-static ConstId depth_table(Network *net, const Const *tree, PassContext *ctx)
-{
-    const Tree *t = tree->tree;
-    Type type = type_matrix(type_int(32), t->n_classes, t->n_slots);
-    if ((uint64_t)t->n_classes * t->n_slots > MAX_DEPTH_TABLE)
-        return 0;
-    const uint32_t *depth = leaf_depths(ctx->arena, t);
-    int32_t *table = arena_big(net->module->arena, type_count(type) * sizeof *table, 64);
-    for (uint64_t i = 0; i < type_count(type); i++)
-        table[i] = -1;
-    for (uint32_t i = 0; i < t->n_leaves; i++) {
-        int32_t *at = &table[(size_t)t->leaf[i].class_ * t->n_slots + t->leaf[i].slot];
-        if (*at >= 0 && (uint32_t)*at != depth[i])
-            return 0;
-        *at = (int32_t)depth[i];
-    }
-    Module *m = net->module;
-    return const_stack(m, const_add(m, str_printf(ctx->arena, "%s.depth", tree->name), type, table, tree->span));
-}
-
-static void tally_depth(Op *op, Counts unit, PassContext *ctx)
-{
-    Network *net = op->parent->network;
-    const Const *tree = const_get(net->module, op->cst[0]);
-    ConstId table = depth_table(net, tree, ctx);
-    if (!table) {
-        diag_error(ctx->diags, op->span, "cannot count the steps of tree `@%s`: leaves of unequal depth share a class and a slot",
-                   tree->name);
-        return;
-    }
     Builder b = builder_before(op->next);
-    Op *row = build_op(&b, &(OpInit){.kind = OP_row, .n_operands = 1, .operand = &op->result[0], .cst = {table}});
-    Op *n = build_op(&b, &(OpInit){.kind = OP_index, .n_operands = 2, .operand = (Value[]){row->result[0], op->result[1]}});
-    build_tally(&b, unit, n->result[0]);
+    build_tally(&b, unit, op->result[2]);
 }
 
 /* ---- blocks ---- */
@@ -132,7 +84,7 @@ static void flush(Stretch *stretch, Op *before)
     stretch->counts = (Counts){0};
 }
 
-static void count_op(Stretch *stretch, Op *op, PassContext *ctx)
+static void count_op(Stretch *stretch, Op *op)
 {
     const Network *net = op->parent->network;
     Counts unit = op_cost(net, op);
@@ -149,7 +101,7 @@ static void count_op(Stretch *stretch, Op *op, PassContext *ctx)
         tally_cells(op, unit);
         break;
     case EVENT_DEPTH:
-        tally_depth(op, unit, ctx);
+        tally_depth(op, unit);
         break;
     case EVENT_ONCE:
     case EVENT_TAKEN:
@@ -159,16 +111,16 @@ static void count_op(Stretch *stretch, Op *op, PassContext *ctx)
     }
 }
 
-static void count_block(Block *block, PassContext *ctx)
+static void count_block(Block *block)
 {
     Stretch stretch = {0};
     for (Op *op = block->first, *next; op; op = next) {
         next = op->next;
         if (op_may_leave(op) || op == block->last)
             flush(&stretch, op);
-        count_op(&stretch, op, ctx);
+        count_op(&stretch, op);
         for (uint32_t r = 0; r < op->n_regions; r++)
-            count_block(op->region[r], ctx);
+            count_block(op->region[r]);
     }
 }
 
@@ -181,6 +133,6 @@ bool pass_count_ops(Network *net, PassContext *ctx)
             return false;
         }
     network_settle(net);
-    count_block(net->body, ctx);
+    count_block(net->body);
     return true;
 }

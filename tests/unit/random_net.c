@@ -482,6 +482,7 @@ static void make_descend(Gen *g)
     Op *op = build_op(&g->b, &init);
     see(g, op->result[0]);
     see(g, op->result[1]);
+    see(g, op->result[2]);
 }
 
 static ConstId box_of(Gen *g, Type t)

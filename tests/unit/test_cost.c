@@ -89,7 +89,7 @@ static void regions_have_their_bounds(void)
          {0}, {.cmp = 2, .other = 4}, 0, 6},
         {"a tree: from its nearest leaf to its farthest", "format_version 1\n"
          "const @T : tree i32 keys 1 nodes 2 leaves 3 classes 1 slots 3 = [[0] > 5 ? ~2 : 1, [0] > 0 ? ~1 : ~0], [0:0, 0:1, 0:2]\n"
-         "network @n(%x: i32[1]) -> (y: idx[3]) {\n%c, %y = descend @T, %x : idx[1], idx[3]\nreturn %y\n}\n", {.cmp = 1}, {.cmp = 2}, 1, 2},
+         "network @n(%x: i32[1]) -> (y: idx[3]) {\n%c, %y, %d = descend @T, %x : idx[1], idx[3], i32\nreturn %y\n}\n", {.cmp = 1}, {.cmp = 2}, 1, 2},
     };
     check_bounds(bounds, sizeof bounds / sizeof *bounds);
 }

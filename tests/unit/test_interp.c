@@ -376,7 +376,7 @@ static void choosing(void)
 {
 #define ACTIVE(pred) NET("%x: f32[6]", "i32", "%s = active %x, pred = " pred " : set[6]\n%y = size %s : i32")
 #define TREE "const @T : tree i32 keys 2 nodes 2 leaves 3 classes 2 slots 3 = [[0] > 5 ? ~2 : 1, [1] > -3 ? ~1 : ~0], [0:0, 1:1, 0:2]"
-#define DESCEND "%c, %t = descend @T, %x : idx[2], idx[3]\n%a = cast %c : i32\n%b = cast %t : i32\n%d = add %a, %a : i32\n%e = add %d, %d : i32\n%y = add %e, %b : i32"
+#define DESCEND "%c, %t, %n = descend @T, %x : idx[2], idx[3], i32\n%a = cast %c : i32\n%b = cast %t : i32\n%d = add %a, %a : i32\n%e = add %d, %d : i32\n%y = add %e, %b : i32"
     const double *six = V(-1, -0.0, 0.0, 1, NaN, INF);
     const Case cases[] = {
         {"notle0: NaN passes", ACTIVE("notle0"), six, V(3), CMP(6), 0},
@@ -393,6 +393,10 @@ static void choosing(void)
         {"descend, right", WITH(TREE, "%x: i32[2]", "i32", DESCEND), V(6, 0), V(2), {.add = 3, .cmp = 1}, 0},
         {"descend: equal goes left", WITH(TREE, "%x: i32[2]", "i32", DESCEND), V(5, -3), V(0), {.add = 3, .cmp = 2}, 0},
         {"descend, left and right", WITH(TREE, "%x: i32[2]", "i32", DESCEND), V(-9, 0), V(5), {.add = 3, .cmp = 2}, 0},
+        {"descend tells its depth: 1", WITH(TREE, "%x: i32[2]", "i32", "%c, %t, %y = descend @T, %x : idx[2], idx[3], i32"), V(6, 0), V(1), CMP(1), 0},
+        {"descend tells its depth: 2", WITH(TREE, "%x: i32[2]", "i32", "%c, %t, %y = descend @T, %x : idx[2], idx[3], i32"), V(5, 0), V(2), CMP(2), 0},
+        {"one leaf lies 0 deep", WITH("const @T : tree i32 keys 2 nodes 0 leaves 1 classes 1 slots 1 = [], [0:0]", "%x: i32[2]", "i32",
+         "%c, %t, %y = descend @T, %x : idx[1], idx[1], i32"), V(5, 0), V(0), {0}, 0},
         {"within, at its ends", WITH("const @B : f32[2,2] = [[-1, 0], [1, 0]]", "%x: f32[2]", "i1", "%y = within %x, @B : i1"), V(1, -0.0), V(1), CMP(4), 0},
         {"not within", WITH("const @B : f32[2,2] = [[-1, 0], [1, 0]]", "%x: f32[2]", "i1", "%y = within %x, @B : i1"), V(1.5, 0), V(0), CMP(4), 0},
         {"NaN is outside", WITH("const @B : f64[2,1] = [[-inf], [inf]]", "%x: f64", "i1", "%y = within %x, @B : i1"), V(NaN), V(0), CMP(2), 0},
