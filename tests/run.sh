@@ -44,6 +44,9 @@ configure()
     meson setup "$folder" "$tree" "$@" >"$folder/setup.log" 2>&1 || { cat "$folder/setup.log"; return 1; }
 }
 
+# errors LOG: of a build's log what went wrong, without the long command lines.
+errors() { [ ! -f "$1" ] || sed -n '/^FAILED/,$p' "$1" | grep -v '^\[' | cut -c 1-400 | tail -n 100; }
+
 passed=0 failed=0 skipped=0
 
 # stage NAME DIR COMMAND...: runs it, shows `NAME: N passed …`, and on failure what it printed. Counts come from a last line
@@ -100,7 +103,7 @@ replay()
 
 echo "cnet in $tree: building into $build"
 configure "$build" || exit 1
-ninja -C "$build" >"$build/ninja.log" 2>&1 || { grep -v '^\[' "$build/ninja.log" | tail -n 100; echo "the build failed: ninja -C $build"; exit 1; }
+ninja -C "$build" >"$build/ninja.log" 2>&1 || { errors "$build/ninja.log"; echo "the build failed: ninja -C $build"; exit 1; }
 cnetc=$build/driver/cnetc
 
 # The sanitized build goes on behind the first stages.
@@ -125,7 +128,7 @@ wanted replay   && stage replay "$build" replay "$build"
 
 if wanted asan; then
     if ! wait $asan_job; then
-        grep -v '^\[' "$asan/ninja.log" 2>/dev/null | tail -n 60
+        errors "$asan/ninja.log"
         echo "FAILED: the sanitized build: ninja -C $asan"
         failed=$((failed + 1))
     else
