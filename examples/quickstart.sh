@@ -31,7 +31,7 @@ mkdir -p "$build"
 if [ ! -f "$build/build.ninja" ]; then
     meson setup "$build" "$tree" >"$build/setup.log" 2>&1 || { cat "$build/setup.log"; exit 1; }
 fi
-ninja -C "$build" driver/cnetc >"$build/ninja.log" 2>&1 || { tail -n 60 "$build/ninja.log"; exit 1; }
+ninja -C "$build" driver/cnetc libcnet-llvm.so >"$build/ninja.log" 2>&1 || { tail -n 60 "$build/ninja.log"; exit 1; }
 PATH=$build/driver:$PATH
 cnetc --version | indented
 
