@@ -43,6 +43,11 @@ static bool is_borrowable(FileElem elem)
     ICE("file element %d", (int)elem);
 }
 
+bool file_elem_is_ours(FileElem elem)
+{
+    return is_borrowable(elem) || elem == FILE_BOOL;
+}
+
 /* ---- names and dims in messages ---- */
 
 const char *name_shown(Arena *arena, const char *name)

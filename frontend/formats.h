@@ -33,6 +33,8 @@ typedef struct RawTensor {
 uint32_t file_elem_bytes(FileElem elem);
 /* The type its elements get here: f16 and bf16 become f32, unsigned integers the next wider signed ones. */
 Type file_elem_type(FileElem elem);
+/* Not widened: values of a network can have it. */
+bool file_elem_is_ours(FileElem elem);
 
 /* Checks dims against the length and converts what is no type of ours. Reports at `span` and returns false when the
  * tensor lies. The data borrows from raw->data when nothing had to be changed. */

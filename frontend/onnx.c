@@ -144,7 +144,7 @@ static bool input_shape(OnnxGraph *g, const CnetOnnx__ValueInfoProto *info, cons
         diag_error(diags, g->span, "input `%s` has no %s; export the model with fixed shapes", shown, t ? "shape" : "tensor type");
         return false;
     }
-    if (!onnx_elem(t->elem_type, &elem) || file_elem_bytes(elem) != type_element_bytes(file_elem_type(elem))) {
+    if (!onnx_elem(t->elem_type, &elem) || !file_elem_is_ours(elem)) {
         diag_error(diags, g->span, "input `%s` has elements of type %s; supported are float, double, int8 to int64 and bool", shown,
                    onnx_elem_name(t->elem_type));
         return false;

@@ -354,7 +354,7 @@ static bool op_cast(OnnxGraph *g, OnnxValue **in, size_t n)
     FileElem elem;
     OnnxValue *x = in[0];
     int64_t to = onnx_int(g, "to", 0);
-    if (!onnx_elem(to, &elem) || (file_elem_bytes(elem) != type_element_bytes(file_elem_type(elem))))
+    if (!onnx_elem(to, &elem) || !file_elem_is_ours(elem))
         return onnx_fail(g, "a cast to %s is not supported; supported are float, double, int8 to int64 and bool", onnx_elem_name(to));
     Type type = file_elem_type(elem);
     Value v = onnx_value(g, x);
