@@ -44,6 +44,13 @@ LLVMValueRef be_compare(Fn *f, Type t, Pred pred, LLVMValueRef a, LLVMValueRef b
     return LLVMBuildICmp(f->b, int_predicate(pred, is_unsigned), a, b, "");
 }
 
+LLVMValueRef be_mul(Fn *f, Type t, LLVMValueRef a, LLVMValueRef b)
+{
+    if (type_is_float(t))
+        return LLVMBuildFMul(f->b, a, b, "");
+    return be_is_wide(t) ? be_wide_mul(f, t, a, b) : LLVMBuildMul(f->b, a, b, "");
+}
+
 static LLVMValueRef arithmetic(Fn *f, Type t, OpKind kind, LLVMValueRef a, LLVMValueRef b)
 {
     bool real = type_is_float(t);
@@ -51,7 +58,7 @@ static LLVMValueRef arithmetic(Fn *f, Type t, OpKind kind, LLVMValueRef a, LLVMV
         return real ? LLVMBuildFAdd(f->b, a, b, "") : LLVMBuildAdd(f->b, a, b, "");
     if (kind == OP_sub)
         return real ? LLVMBuildFSub(f->b, a, b, "") : LLVMBuildSub(f->b, a, b, "");
-    return real ? LLVMBuildFMul(f->b, a, b, "") : LLVMBuildMul(f->b, a, b, "");
+    return be_mul(f, t, a, b);
 }
 
 /* x / 0 = 0, MIN / -1 = MIN: the divisor becomes 1 where the machine would trap. Beyond the widths that a machine
@@ -67,7 +74,11 @@ static LLVMValueRef divide_int(Fn *f, Type t, LLVMValueRef a, LLVMValueRef b)
     LLVMValueRef safe = LLVMBuildSelect(f->b, LLVMBuildOr(f->b, by_zero, by_minus_one, ""), one, b, "");
     uint32_t word = f->e->target.pointer_bits;
     LLVMTypeRef wide = t.n > word && t.n <= 2 * word ? LLVMIntTypeInContext(f->e->c, 3 * word) : type;
-    LLVMValueRef q = LLVMBuildSDiv(f->b, LLVMBuildIntCast2(f->b, a, wide, true, ""), LLVMBuildIntCast2(f->b, safe, wide, true, ""), "");
+    LLVMValueRef q;
+    if (be_is_wide(t))
+        q = be_wide_div(f, t, a, safe);
+    else
+        q = LLVMBuildSDiv(f->b, LLVMBuildIntCast2(f->b, a, wide, true, ""), LLVMBuildIntCast2(f->b, safe, wide, true, ""), "");
     q = LLVMBuildIntCast2(f->b, q, type, true, "");
     q = LLVMBuildSelect(f->b, by_minus_one, LLVMBuildNeg(f->b, a, ""), q, "");
     return LLVMBuildSelect(f->b, by_zero, LLVMConstNull(type), q, "");

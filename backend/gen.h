@@ -250,6 +250,10 @@ void be_dot(Fn *f, const Op *op);
 void be_reduce(Fn *f, const Op *op);
 void be_elementwise(Fn *f, const Op *op);             /* elementwise.c */
 LLVMValueRef be_cast(Fn *f, Type from, Type to, LLVMValueRef a, uint32_t lanes);   /* cast.c */
+bool be_is_wide(Type t);                              /* wide.c: beyond this, products and quotients are functions */
+LLVMValueRef be_mul(Fn *f, Type t, LLVMValueRef a, LLVMValueRef b);          /* numbers of any kind: elementwise.c */
+LLVMValueRef be_wide_mul(Fn *f, Type t, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef be_wide_div(Fn *f, Type t, LLVMValueRef a, LLVMValueRef b);     /* b is not 0 */
 LLVMValueRef be_math(Fn *f, OpKind kind, ElemKind type, LLVMValueRef x, uint32_t lanes);   /* math.c */
 void be_shape(Fn *f, const Op *op);                   /* shape.c */
 void be_selection(Fn *f, const Op *op);               /* selection.c */

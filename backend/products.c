@@ -213,7 +213,7 @@ static LLVMValueRef fold(Fn *f, Type t, ReduceKind kind, LLVMValueRef r, LLVMVal
     case REDUCE_add:
         return be_add(f, t, r, a);
     case REDUCE_mul:
-        return type_is_float(t) ? LLVMBuildFMul(f->b, r, a, "") : LLVMBuildMul(f->b, r, a, "");
+        return be_mul(f, t, r, a);
     case REDUCE_min:
         return LLVMBuildSelect(f->b, be_compare(f, t, PRED_lt, a, r), a, r, "");
     case REDUCE_max:
