@@ -45,7 +45,8 @@ typedef struct Jit Jit;
 /* Compiles one entry network for the host; constants are used where they lie. Freed with the arena. `level`: 0 the best
  * the host has, else force x86-64-v<level> (1 … 4; NULL and a report when the host lacks it). */
 Jit *be_jit(Arena *arena, const Network *net, const TargetOptions *options, int level);
-/* The evaluator's generic entry (see cnet_network.run in runtime/cnet.h): `counts` as Counts, NULL if not wanted. */
+/* The evaluator's generic entry (see cnet_network.run in runtime/cnet.h): `counts` as Counts, NULL if not wanted. One
+ * thread at a time: the Jit owns the scratch memory of a wide network. */
 int be_jit_run(Jit *jit, const void *const *inputs, void *const *outputs, Counts *counts);
 
 /* ---- targets.c ------------------------------------------------------------------------------------------------------- */

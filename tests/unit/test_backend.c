@@ -184,6 +184,28 @@ static void test_shapes(void)
     layer(7, 20, 1, type_int(32), type_int(32), true, CONTRACT_off);
 }
 
+/* Beyond 512 bits products and quotients are functions of their own. */
+static void test_many_words(void)
+{
+    for (uint32_t bits = 513; bits < 900; bits += 127) {
+        Case c = case_new(bits);
+        uint64_t state = bits;
+        Type t = type_vector(type_int(bits), 3);
+        c.net = network_new(c.m, "n", NOWHERE);
+        Value x = network_add_input(c.net, "x", t, 0, NOWHERE), z = network_add_input(c.net, "z", t, 0, NOWHERE);
+        network_add_output(c.net, "product", t, NOWHERE);
+        network_add_output(c.net, "quotient", t, NOWHERE);
+        network_add_output(c.net, "sum", t, NOWHERE);
+        Builder b = builder_at_end(c.net->body);
+        Value y[3] = {build_binary(&b, OP_mul, x, z), build_binary(&b, OP_div, x, z)};
+        y[2] = build_affine(&b, y[1], numbers(&c, type_matrix(type_int(bits), 3, 3), &state, false), 0, 1);
+        build_return(&b, 3, y, 0);
+        network_done(c.net);
+        check(&c, 6);
+        arena_free(c.arena);
+    }
+}
+
 /* ---- odd values ------------------------------------------------------------------------------------------------------------------ */
 
 /* -0.0 in the bias, infinities times zero, NaN through a relu: samples 1 and 3 of check() are wild, and so are weights. */
@@ -296,6 +318,7 @@ void suite_backend(void)
     CU_add_test(s, "sets, stacks, trees, indices", test_selections);
     CU_add_test(s, "regions and exits", test_regions);
     CU_add_test(s, "layers of every shape", test_shapes);
+    CU_add_test(s, "integers of many words", test_many_words);
     CU_add_test(s, "NaN, infinity, -0.0", test_odd_values);
     CU_add_test(s, "sizes and scratch", test_sizes);
     CU_add_test(s, "symbols", test_symbols);
