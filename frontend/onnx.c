@@ -249,7 +249,7 @@ static bool add_outputs(OnnxGraph *g, const CnetOnnx__GraphProto *graph)
 
 static const OnnxOp *find_op(const char *name)
 {
-    const OnnxOp *const families[] = {onnx_linear_ops, onnx_pointwise_ops, onnx_shape_ops, onnx_reduce_ops};
+    const OnnxOp *const families[] = {onnx_linear_ops, onnx_pointwise_ops, onnx_shape_ops, onnx_constant_ops, onnx_reduce_ops};
     for (size_t f = 0; f < sizeof families / sizeof *families; f++)
         for (const OnnxOp *op = families[f]; op->name; op++)
             if (strcmp(op->name, name) == 0)

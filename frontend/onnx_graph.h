@@ -87,6 +87,8 @@ typedef struct OnnxOp {
 OnnxValue *onnx_find(const OnnxGraph *g, const char *name);
 /* The value of this name, made if absent. */
 OnnxValue *onnx_define(OnnxGraph *g, const char *name);
+/* The product of dim[from … to-1]. */
+uint64_t onnx_product(const uint64_t *dim, uint32_t from, uint32_t to);
 uint64_t onnx_count(const OnnxValue *v);
 const char *onnx_shape(const OnnxGraph *g, const OnnxValue *v);       /* "f32[1,5]" */
 /* Reports against the node being imported; returns false. */
@@ -116,8 +118,12 @@ bool onnx_axis(OnnxGraph *g, int64_t axis, uint32_t rank, uint32_t *out);
 
 /* ---- the operators, by family ------------------------------------------------------------------------------------------ */
 
-extern const OnnxOp onnx_linear_ops[], onnx_pointwise_ops[], onnx_shape_ops[], onnx_reduce_ops[];   /* end: name NULL */
+extern const OnnxOp onnx_linear_ops[], onnx_pointwise_ops[], onnx_shape_ops[], onnx_constant_ops[], onnx_reduce_ops[];   /* end: name NULL */
 
+/* A shape from a list of extents; reports when it is too large or negative. */
+bool onnx_new_shape(OnnxGraph *g, const int64_t *list, size_t n, uint32_t *rank, uint64_t *dim);
+/* Where a slice of `extent` begins and ends by Python's rules. */
+void onnx_clamp_range(int64_t *start, int64_t *end, uint64_t extent);
 /* Tries to fold shape arithmetic on small integer constants; true when the output is filled. */
 bool onnx_fold(OnnxGraph *g, OnnxValue **in, size_t n);
 /* The numpy broadcast of two shapes; false when there is none. */

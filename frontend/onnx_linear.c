@@ -134,22 +134,14 @@ static Value multiply(OnnxGraph *g, OnnxValue *a, OnnxValue *b, uint64_t m, uint
     return build_reshape(&g->b, product, 1, (uint32_t[]){(uint32_t)(m * n)});
 }
 
-static uint64_t product_of(const uint64_t *dim, uint32_t n)
-{
-    uint64_t p = 1;
-    for (uint32_t d = 0; d < n; d++)
-        p *= dim[d];
-    return p;
-}
-
 static bool op_matmul(OnnxGraph *g, OnnxValue **in, size_t n_in)
 {
     (void)n_in;
     OnnxValue *a = in[0], *b = in[1];
     if (a->rank == 0 || b->rank == 0)
         return onnx_fail(g, "a matrix product needs vectors or matrices, found %s and %s", onnx_shape(g, a), onnx_shape(g, b));
-    uint64_t k = a->dim[a->rank - 1], n = b->rank == 1 ? 1 : b->dim[b->rank - 1], rows = product_of(a->dim, a->rank - 1);
-    uint64_t stack = b->rank > 2 ? product_of(b->dim, b->rank - 2) : 1, kb = b->dim[b->rank == 1 ? 0 : b->rank - 2];
+    uint64_t k = a->dim[a->rank - 1], n = b->rank == 1 ? 1 : b->dim[b->rank - 1], rows = onnx_product(a->dim, 0, a->rank - 1);
+    uint64_t stack = b->rank > 2 ? onnx_product(b->dim, 0, b->rank - 2) : 1, kb = b->dim[b->rank == 1 ? 0 : b->rank - 2];
     if (k != kb)
         return onnx_fail(g, "%s @ %s: %llu columns meet %llu rows", onnx_shape(g, a), onnx_shape(g, b), (unsigned long long)k, (unsigned long long)kb);
     if (!same_elements(g, a, b))
@@ -189,7 +181,7 @@ static bool gemm_shape(OnnxGraph *g, Gemm *p, const OnnxValue *a, const OnnxValu
     p->trans_a = onnx_int(g, "transA", 0) != 0, p->trans_b = onnx_int(g, "transB", 0) != 0;
     if (a->rank < 2 || b->rank != 2)
         return onnx_fail(g, "Gemm multiplies two matrices, found %s and %s", onnx_shape(g, a), onnx_shape(g, b));
-    uint64_t first = a->dim[0], second = product_of(a->dim + 1, a->rank - 1);
+    uint64_t first = a->dim[0], second = onnx_product(a->dim, 1, a->rank);
     p->m = p->trans_a ? second : first, p->k = p->trans_a ? first : second;
     uint64_t kb = b->dim[p->trans_b];
     p->n = b->dim[!p->trans_b];
@@ -247,7 +239,7 @@ static bool op_gemm(OnnxGraph *g, OnnxValue **in, size_t n_in)
         bool constant_bias = c && onnx_is_constant(c);
         if (!scale(g, right ? b : a, p.alpha, "alpha", &w) || (constant_bias && !scale(g, c, p.beta, "beta", &bias)))
             return false;
-        ConstId id = right ? matrix(g, w, b->dim[0], b->dim[1], !p.trans_b) : matrix(g, w, a->dim[0], product_of(a->dim + 1, a->rank - 1), p.trans_a);
+        ConstId id = right ? matrix(g, w, b->dim[0], b->dim[1], !p.trans_b) : matrix(g, w, a->dim[0], onnx_product(a->dim, 1, a->rank), p.trans_a);
         ConstId bias_id = constant_bias ? bias_vector(g, bias, p.m * p.n, false) : 0;
         if (constant_bias && !bias_id)
             return false;
@@ -317,7 +309,7 @@ static bool op_conv(OnnxGraph *g, OnnxValue **in, size_t n_in)
     if (c && !bias)
         return false;
     Value v = onnx_value(g, x);
-    return set_affine(g, v, matrix(g, w, w->dim[0], product_of(w->dim + 1, w->rank - 1), false), bias, x->rank, dim);
+    return set_affine(g, v, matrix(g, w, w->dim[0], onnx_product(w->dim, 1, w->rank), false), bias, x->rank, dim);
 }
 
 /* ---- BatchNormalization ---- */

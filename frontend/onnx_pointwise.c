@@ -28,14 +28,6 @@ bool onnx_broadcast(const OnnxValue *a, const OnnxValue *b, uint32_t *rank, uint
     return true;
 }
 
-static uint64_t product_of(const uint64_t *dim, uint32_t from, uint32_t to)
-{
-    uint64_t p = 1;
-    for (uint32_t d = from; d < to; d++)
-        p *= dim[d];
-    return p;
-}
-
 /* The elements of a constant repeated to fill rank x dim, row-major. */
 static const void *repeat_elements(OnnxGraph *g, OnnxValue *v, uint32_t rank, const uint64_t *dim, uint64_t n)
 {
@@ -71,14 +63,14 @@ static Value repeat_value(OnnxGraph *g, OnnxValue *v, uint32_t rank, const uint6
     for (uint32_t d = rank; d-- > 0;) {
         if (now[d] == dim[d])
             continue;
-        uint32_t outer = (uint32_t)product_of(now, 0, d), inner = (uint32_t)product_of(now, d + 1, rank);
+        uint32_t outer = (uint32_t)onnx_product(now, 0, d), inner = (uint32_t)onnx_product(now, d + 1, rank);
         Value plane = build_reshape(&g->b, value, 2, (uint32_t[]){outer, inner});
         Value *copies = NEW_ARRAY(g->arena, dim[d], Value);
         for (uint64_t i = 0; i < dim[d]; i++)
             copies[i] = plane;
         now[d] = dim[d];
         Value wide = build_concat(&g->b, (uint32_t)dim[d], copies, 1);
-        value = build_reshape(&g->b, wide, 1, (uint32_t[]){(uint32_t)product_of(now, 0, rank)});
+        value = build_reshape(&g->b, wide, 1, (uint32_t[]){(uint32_t)onnx_product(now, 0, rank)});
     }
     return value;
 }
@@ -86,7 +78,7 @@ static Value repeat_value(OnnxGraph *g, OnnxValue *v, uint32_t rank, const uint6
 Value onnx_stretched(OnnxGraph *g, OnnxValue *v, uint32_t rank, const uint64_t *dim)
 {
     enum { MOST_CONSTANT = 1 << 28, MOST_COMPUTED = 1 << 16 };
-    uint64_t n = product_of(dim, 0, rank);
+    uint64_t n = onnx_product(dim, 0, rank);
     if (onnx_count(v) == n)
         return onnx_value(g, v);
     if (n > (onnx_is_constant(v) ? MOST_CONSTANT : MOST_COMPUTED) && onnx_count(v) != 1) {
@@ -108,7 +100,7 @@ Value onnx_stretched(OnnxGraph *g, OnnxValue *v, uint32_t rank, const uint64_t *
 /* An operand of an elementwise op on n elements: a single element as a scalar. */
 static Value operand(OnnxGraph *g, OnnxValue *v, uint32_t rank, const uint64_t *dim)
 {
-    if (onnx_count(v) != 1 || product_of(dim, 0, rank) == 1)
+    if (onnx_count(v) != 1 || onnx_product(dim, 0, rank) == 1)
         return onnx_stretched(g, v, rank, dim);
     if (onnx_is_constant(v))
         return build_const(&g->b, onnx_const_shaped(g, v, 0, NULL));
@@ -262,7 +254,7 @@ static bool op_prelu(OnnxGraph *g, OnnxValue **in, size_t n)
     if (!need_float(g, in[0]))
         return false;
     if (!type_same_element(in[0]->elem, in[1]->elem) || !onnx_broadcast(in[0], in[1], &rank, dim) || rank != in[0]->rank ||
-        product_of(dim, 0, rank) != onnx_count(in[0]))
+        onnx_product(dim, 0, rank) != onnx_count(in[0]))
         return onnx_fail(g, "a slope %s does not fit an input %s", onnx_shape(g, in[1]), onnx_shape(g, in[0]));
     Value slope = operand(g, in[1], rank, dim);
     return slope && leak(g, in[0], slope);
@@ -331,7 +323,7 @@ static bool op_softmax(OnnxGraph *g, OnnxValue **in, size_t n_in)
     int64_t wanted = onnx_int(g, "axis", g->opset < 13 ? 1 : -1);
     if (!need_float(g, x) || (x->rank && !(g->opset < 13 && wanted == (int64_t)x->rank) && !onnx_axis(g, wanted, x->rank, &axis)))
         return false;
-    uint64_t rows = product_of(x->dim, 0, axis), inner = x->rank ? product_of(x->dim, axis + 1, x->rank) : 1, n = onnx_count(x);
+    uint64_t rows = onnx_product(x->dim, 0, axis), inner = x->rank ? onnx_product(x->dim, axis + 1, x->rank) : 1, n = onnx_count(x);
     if (g->opset >= 13 && inner != 1)
         return onnx_fail(g, "an axis other than the last (%u of %s) is not supported; transpose the tensor", axis, onnx_shape(g, x));
     if (n == 0 || rows > 4096)

@@ -1,19 +1,11 @@
 /* onnx_shape.c — operators that move elements or only rename their places.
  *
  * In: flat vectors with ONNX's shapes beside them. Out: the same vectors under other shapes (free), or slice, concat
- * and transpose (free too: no operation is executed). Shape arithmetic on constants is done here: onnx_fold.
+ * and transpose (free too: no operation is executed).
  */
 #include "onnx_graph.h"
 
 #include <string.h>
-
-static uint64_t product_of(const uint64_t *dim, uint32_t from, uint32_t to)
-{
-    uint64_t p = 1;
-    for (uint32_t d = from; d < to; d++)
-        p *= dim[d];
-    return p;
-}
 
 /* The same elements under another shape. */
 static bool reshaped(OnnxGraph *g, OnnxValue *v, uint32_t rank, const uint64_t *dim)
@@ -45,7 +37,7 @@ static bool op_flatten(OnnxGraph *g, OnnxValue **in, size_t n)
         axis += v->rank;
     if (axis < 0 || axis > v->rank)
         return onnx_fail(g, "axis %lld does not exist in %s", (long long)axis, onnx_shape(g, v));
-    uint64_t dim[2] = {product_of(v->dim, 0, (uint32_t)axis), product_of(v->dim, (uint32_t)axis, v->rank)};
+    uint64_t dim[2] = {onnx_product(v->dim, 0, (uint32_t)axis), onnx_product(v->dim, (uint32_t)axis, v->rank)};
     return reshaped(g, v, 2, dim);
 }
 
@@ -198,7 +190,7 @@ static bool op_transpose(OnnxGraph *g, OnnxValue **in, size_t n)
 
 static Value plane_of(OnnxGraph *g, OnnxValue *v, uint32_t axis)
 {
-    uint32_t outer = (uint32_t)product_of(v->dim, 0, axis);
+    uint32_t outer = (uint32_t)onnx_product(v->dim, 0, axis);
     return build_reshape(&g->b, onnx_value(g, v), 2, (uint32_t[]){outer, (uint32_t)(outer ? onnx_count(v) / outer : 0)});
 }
 
@@ -225,7 +217,7 @@ static bool op_concat(OnnxGraph *g, OnnxValue **in, size_t n)
             dim[axis] += in[i]->dim[axis];
         part[i] = plane_of(g, in[i], axis);
     }
-    if (product_of(dim, 0, in[0]->rank) > INT32_MAX)
+    if (onnx_product(dim, 0, in[0]->rank) > INT32_MAX)
         return onnx_fail(g, "the result has too many elements");
     return onnx_set_value(g, g->output, flat(g, build_concat(&g->b, (uint32_t)n, part, 1)), in[0]->rank, dim);
 }
@@ -233,20 +225,10 @@ static bool op_concat(OnnxGraph *g, OnnxValue **in, size_t n)
 /* Elements from … from+size-1 along one axis. */
 static Value slice_axis(OnnxGraph *g, OnnxValue *v, uint32_t axis, uint64_t from, uint64_t size)
 {
-    uint64_t inner = product_of(v->dim, axis + 1, v->rank);
-    uint32_t outer = (uint32_t)product_of(v->dim, 0, axis);
+    uint64_t inner = onnx_product(v->dim, axis + 1, v->rank);
+    uint32_t outer = (uint32_t)onnx_product(v->dim, 0, axis);
     Value part = build_slice(&g->b, plane_of(g, v, axis), (uint32_t[]){0, (uint32_t)(from * inner)}, (uint32_t[]){outer, (uint32_t)(size * inner)});
     return flat(g, part);
-}
-
-/* Where a slice begins and ends, by ONNX's (Python's) rules; step 1 only. */
-static void clamp_range(int64_t *start, int64_t *end, uint64_t extent)
-{
-    int64_t n = (int64_t)extent;
-    *start = *start < 0 ? (*start < -n ? 0 : *start + n) : *start > n ? n : *start;
-    *end = *end < 0 ? (*end < -n ? 0 : *end + n) : *end > n ? n : *end;
-    if (*end < *start)
-        *end = *start;
 }
 
 static bool op_slice(OnnxGraph *g, OnnxValue **in, size_t n_in)
@@ -273,7 +255,7 @@ static bool op_slice(OnnxGraph *g, OnnxValue **in, size_t n_in)
             return false;
         if (list[3] && list[3][i] != 1)
             return onnx_fail(g, "a step of %lld is not supported, only 1", (long long)list[3][i]);
-        clamp_range(&start, &end, now.dim[axis]);
+        onnx_clamp_range(&start, &end, now.dim[axis]);
         Value part = slice_axis(g, &now, axis, (uint64_t)start, (uint64_t)(end - start));
         now.dim[axis] = (uint64_t)(end - start);
         now.value = part, now.kind = ONNX_COMPUTED, now.cst = 0;
@@ -323,14 +305,14 @@ static bool op_gather(OnnxGraph *g, OnnxValue **in, size_t n_in)
         return false;
     if (n == 0 || n > 65536 || v->rank - 1 + in[1]->rank > ONNX_MAX_RANK)
         return onnx_fail(g, "gathering %s from %s is not supported", onnx_shape(g, in[1]), onnx_shape(g, v));
-    uint64_t dim[ONNX_MAX_RANK], extent = v->dim[axis], inner = product_of(v->dim, axis + 1, v->rank);
+    uint64_t dim[ONNX_MAX_RANK], extent = v->dim[axis], inner = onnx_product(v->dim, axis + 1, v->rank);
     for (uint32_t d = 0; d < axis; d++)
         dim[rank++] = v->dim[d];
     for (uint32_t d = 0; d < in[1]->rank; d++)
         dim[rank++] = in[1]->dim[d];
     for (uint32_t d = axis + 1; d < v->rank; d++)
         dim[rank++] = v->dim[d];
-    uint32_t outer = (uint32_t)product_of(v->dim, 0, axis);
+    uint32_t outer = (uint32_t)onnx_product(v->dim, 0, axis);
     if (inner && outer && n > INT32_MAX / inner / outer)
         return onnx_fail(g, "the result has too many elements");
     Value plane = plane_of(g, v, axis), *part = NEW_ARRAY(g->arena, n, Value);
@@ -344,105 +326,6 @@ static bool op_gather(OnnxGraph *g, OnnxValue **in, size_t n_in)
     return onnx_set_value(g, g->output, flat(g, all), rank, dim);
 }
 
-/* ---- constants ---- */
-
-static bool new_shape(OnnxGraph *g, const int64_t *list, size_t n, uint32_t *rank, uint64_t *dim)
-{
-    uint64_t total = 1;
-    bool good = n <= ONNX_MAX_RANK;
-    for (size_t d = 0; d < n && good; d++) {
-        dim[d] = (uint64_t)list[d];
-        good = list[d] >= 0 && list[d] <= INT32_MAX && (!list[d] || total <= INT32_MAX / dim[d]);
-        total *= dim[d];
-    }
-    *rank = (uint32_t)n;
-    return good || onnx_fail(g, "its shape is too large or negative");
-}
-
-/* A constant whose elements lie in the node, which will be freed. */
-static bool set_copy(OnnxGraph *g, Type type, uint32_t rank, uint64_t n, const void *data)
-{
-    uint32_t bytes = type_element_bytes(type);
-    void *copy = arena_array(g->m->arena, n, bytes);
-    if (n)
-        memcpy(copy, data, n * bytes);
-    return onnx_set_constant(g, g->output, type, rank, &n, copy);
-}
-
-/* The forms without a tensor; those with one never reach here (onnx_wire.c). */
-static bool op_constant(OnnxGraph *g, OnnxValue **in, size_t n_in)
-{
-    (void)in, (void)n_in;
-    const AttributeProto *a;
-    if ((a = onnx_attribute(g, "value_float")))
-        return set_copy(g, type_f32(), 0, 1, &a->f);
-    if ((a = onnx_attribute(g, "value_int")))
-        return set_copy(g, type_int(64), 0, 1, &a->i);
-    if ((a = onnx_attribute(g, "value_floats")))
-        return set_copy(g, type_f32(), 1, a->n_floats, a->floats);
-    if ((a = onnx_attribute(g, "value_ints")))
-        return set_copy(g, type_int(64), 1, a->n_ints, a->ints);
-    return onnx_fail(g, "its value is of a kind that is not supported (strings, sparse tensors)");
-}
-
-static bool op_constant_of_shape(OnnxGraph *g, OnnxValue **in, size_t n_in)
-{
-    (void)n_in;
-    size_t n;
-    uint32_t rank;
-    uint64_t dim[ONNX_MAX_RANK] = {0};
-    const int64_t *list = onnx_integers(g, in[0], "shape", &n);
-    const AttributeProto *a = onnx_attribute(g, "value");
-    if (!list || !new_shape(g, list, n, &rank, dim))
-        return false;
-    Type type = type_f32();
-    static const uint8_t zero[8];
-    const uint8_t *one = zero;
-    if (a && a->has_t) {
-        OnnxTensor t;
-        Tensor value;
-        if (!onnx_scan_tensor(g->arena, (Bytes){a->t.data, a->t.len}, &t) || t.why || t.location)
-            return onnx_fail(g, "its value cannot be read: %s", t.why ? t.why : "it is damaged");
-        if (!tensor_decode(g->arena, g->m->diags, g->span, &t.raw, &value))
-            return false;
-        if (type_count(value.type) != 1)
-            return onnx_fail(g, "its value should be one number");
-        type = type_element(value.type);
-        one = value.data;
-    }
-    uint64_t count = product_of(dim, 0, rank);
-    uint32_t bytes = type_element_bytes(type);
-    if (count > (1 << 24))
-        return onnx_fail(g, "a constant of %llu elements is unreasonably large", (unsigned long long)count);
-    uint8_t *data = arena_big(g->arena, count * bytes, 64);
-    for (uint64_t i = 0; i < count; i++)
-        memcpy(data + i * bytes, one, bytes);
-    return onnx_set_constant(g, g->output, type, rank, dim, data);
-}
-
-static bool set_integers(OnnxGraph *g, uint32_t rank, uint64_t n, const int64_t *list)
-{
-    return onnx_set_constant(g, g->output, type_int(64), rank, &n, list);
-}
-
-static bool op_shape(OnnxGraph *g, OnnxValue **in, size_t n_in)
-{
-    (void)n_in;
-    int64_t *list = NEW_ARRAY(g->arena, in[0]->rank, int64_t), start = onnx_int(g, "start", 0), end = onnx_int(g, "end", INT32_MAX);
-    for (uint32_t d = 0; d < in[0]->rank; d++)
-        list[d] = (int64_t)in[0]->dim[d];
-    clamp_range(&start, &end, in[0]->rank);
-    return set_integers(g, 1, (uint64_t)(end - start), list + start);
-}
-
-static bool op_size(OnnxGraph *g, OnnxValue **in, size_t n_in)
-{
-    (void)n_in;
-    int64_t *n = NEW(g->arena, int64_t);
-    *n = (int64_t)onnx_count(in[0]);
-    return set_integers(g, 0, 1, n);
-}
-
 static bool op_expand(OnnxGraph *g, OnnxValue **in, size_t n_in)
 {
     (void)n_in;
@@ -451,7 +334,7 @@ static bool op_expand(OnnxGraph *g, OnnxValue **in, size_t n_in)
     uint32_t rank;
     uint64_t dim[ONNX_MAX_RANK];
     const int64_t *list = onnx_integers(g, in[1], "shape", &n);
-    if (!list || !new_shape(g, list, n, &wanted.rank, wanted.dim))
+    if (!list || !onnx_new_shape(g, list, n, &wanted.rank, wanted.dim))
         return false;
     if (!onnx_broadcast(in[0], &wanted, &rank, dim))
         return onnx_fail(g, "%s cannot be expanded to the shape asked for", onnx_shape(g, in[0]));
@@ -463,107 +346,6 @@ static bool op_expand(OnnxGraph *g, OnnxValue **in, size_t n_in)
     }
     Value v = onnx_stretched(g, in[0], rank, dim);
     return v && onnx_set_value(g, g->output, v, rank, dim);
-}
-
-/* ---- shape arithmetic ---- */
-
-static bool is_shape_like(const OnnxValue *v)
-{
-    return onnx_is_constant(v) && type_is_int(v->elem) && v->elem.n > 1 && v->elem.n <= 64 && v->rank <= 1 && onnx_count(v) <= 64;
-}
-
-static bool fold_binary(OnnxGraph *g, char op, OnnxValue **in)
-{
-    size_t n[2];
-    const int64_t *a = onnx_integers(g, in[0], "operand", &n[0]), *b = onnx_integers(g, in[1], "operand", &n[1]);
-    size_t most = n[0] > n[1] ? n[0] : n[1];
-    if (!a || !b || (n[0] != n[1] && n[0] != 1 && n[1] != 1))
-        return false;
-    int64_t *out = NEW_ARRAY(g->arena, most, int64_t);
-    for (size_t i = 0; i < most; i++) {
-        int64_t x = a[n[0] == 1 ? 0 : i], y = b[n[1] == 1 ? 0 : i];
-        bool overflow = op == '+' ? __builtin_add_overflow(x, y, &out[i]) : op == '-' ? __builtin_sub_overflow(x, y, &out[i])
-                      : op == '*' ? __builtin_mul_overflow(x, y, &out[i]) : y == 0 || y == -1;
-        if (overflow)
-            return false;
-        if (op == '/')
-            out[i] = x / y;
-    }
-    return set_integers(g, in[0]->rank > in[1]->rank ? in[0]->rank : in[1]->rank, most, out);
-}
-
-static bool fold_concat(OnnxGraph *g, OnnxValue **in, size_t n_in)
-{
-    Vec(int64_t) all = {0};
-    for (size_t i = 0; i < n_in; i++) {
-        size_t n;
-        const int64_t *list = onnx_integers(g, in[i], "part", &n);
-        if (!list || in[i]->rank != 1)
-            return false;
-        for (size_t k = 0; k < n; k++)
-            vec_push(g->arena, all, list[k]);
-    }
-    if (all.len == 0)
-        return false;
-    return set_integers(g, 1, all.len, all.at);
-}
-
-static bool fold_gather(OnnxGraph *g, OnnxValue **in)
-{
-    size_t n, n_index;
-    const int64_t *list = onnx_integers(g, in[0], "operand", &n), *index = onnx_integers(g, in[1], "index", &n_index);
-    if (!list || !index || in[0]->rank != 1)
-        return false;
-    int64_t *out = NEW_ARRAY(g->arena, n_index, int64_t);
-    for (size_t i = 0; i < n_index; i++) {
-        int64_t k = index[i] < 0 ? index[i] + (int64_t)n : index[i];
-        if (k < 0 || k >= (int64_t)n)
-            return false;
-        out[i] = list[k];
-    }
-    return set_integers(g, in[1]->rank, n_index, out);
-}
-
-static bool fold_slice(OnnxGraph *g, OnnxValue **in, size_t n_in)
-{
-    size_t n, k[4] = {1, 1, 1, 1};
-    const int64_t *list = onnx_integers(g, in[0], "operand", &n), *what[4] = {0};
-    for (size_t i = 1; i < n_in; i++)
-        if (in[i] && !(what[i - 1] = onnx_integers(g, in[i], "range", &k[i - 1])))
-            return false;
-    if (!list || in[0]->rank != 1 || !what[0] || !what[1] || k[0] != 1 || k[1] != 1 || (what[3] && (k[3] != 1 || what[3][0] != 1)))
-        return false;
-    int64_t start = what[0][0], end = what[1][0];
-    clamp_range(&start, &end, n);
-    return set_integers(g, 1, (uint64_t)(end - start), list + start);
-}
-
-bool onnx_fold(OnnxGraph *g, OnnxValue **in, size_t n)
-{
-    const char *op = g->node->op_type;
-    for (size_t i = 0; i < n; i++)
-        if (!(in[i] && is_shape_like(in[i])))
-            return false;
-    if (n == 2 && strcmp(op, "Add") == 0)
-        return fold_binary(g, '+', in);
-    if (n == 2 && strcmp(op, "Sub") == 0)
-        return fold_binary(g, '-', in);
-    if (n == 2 && strcmp(op, "Mul") == 0)
-        return fold_binary(g, '*', in);
-    if (n == 2 && strcmp(op, "Div") == 0)
-        return fold_binary(g, '/', in);
-    if (n && strcmp(op, "Concat") == 0)
-        return fold_concat(g, in, n);
-    if (n == 2 && strcmp(op, "Gather") == 0)
-        return fold_gather(g, in);
-    if (n >= 3 && n <= 5 && strcmp(op, "Slice") == 0)
-        return fold_slice(g, in, n);
-    if (n == 1 && strcmp(op, "Cast") == 0 && onnx_int(g, "to", 0) == 7) { /* to int64 */
-        size_t count;
-        const int64_t *list = onnx_integers(g, in[0], "operand", &count);
-        return set_integers(g, in[0]->rank, count, list);
-    }
-    return false;
 }
 
 const OnnxOp onnx_shape_ops[] = {
@@ -578,9 +360,5 @@ const OnnxOp onnx_shape_ops[] = {
     {"Slice", 1, 5, op_slice},
     {"Split", 1, 2, op_split},
     {"Gather", 2, 2, op_gather},
-    {"Constant", 0, 0, op_constant},
-    {"ConstantOfShape", 1, 1, op_constant_of_shape},
-    {"Shape", 1, 1, op_shape},
-    {"Size", 1, 1, op_size},
     {"Expand", 2, 2, op_expand},
     {0}};

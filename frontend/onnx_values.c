@@ -49,12 +49,17 @@ OnnxValue *onnx_define(OnnxGraph *g, const char *name)
 
 /* ---- messages ---- */
 
+uint64_t onnx_product(const uint64_t *dim, uint32_t from, uint32_t to)
+{
+    uint64_t p = 1;
+    for (uint32_t d = from; d < to; d++)
+        p *= dim[d];
+    return p;
+}
+
 uint64_t onnx_count(const OnnxValue *v)
 {
-    uint64_t n = 1;
-    for (uint32_t d = 0; d < v->rank; d++)
-        n *= v->dim[d]; /* checked when the shape was made */
-    return n;
+    return onnx_product(v->dim, 0, v->rank); /* it fits: checked when the shape was made */
 }
 
 const char *onnx_shape(const OnnxGraph *g, const OnnxValue *v)
