@@ -152,6 +152,7 @@ static void network(Text *out, Arena *a, const Network *net, const TargetOptions
 {
     Plan plan = be_plan(a, target, net);
     char *symbol = be_symbol(a, net, options);
+    const char *comma = net->n_inputs + net->n_outputs + plan.scratch > 0 ? ", " : "";
     text_put(out, "\n", 1);
     describe(out, a, net);
     macros(out, a, net, target, &plan, symbol);
@@ -161,11 +162,11 @@ static void network(Text *out, Arena *a, const Network *net, const TargetOptions
     if (be_counts(net)) {
         text_add(out, "/* The same, and adds what it executed to *counts. */\nint %s_eval_counted(", symbol);
         parameters(out, a, net, &plan, false);
-        text_add(out, "%scnet_counts *counts);\n", net->n_inputs + net->n_outputs + plan.scratch ? ", " : "");
+        text_add(out, "%scnet_counts *counts);\n", comma);
     }
     text_add(out, "/* n times, strides in elements; the worst status: the least negative one's if any, else the greatest. */\n"
-                  "int %s_eval_batch(size_t n%s", symbol, net->n_inputs + net->n_outputs + plan.scratch ? ", " : "");
-    if (net->n_inputs + net->n_outputs + plan.scratch)
+                  "int %s_eval_batch(size_t n%s", symbol, comma);
+    if (*comma)
         parameters(out, a, net, &plan, true);
     text_add(out, ");\n/* Tensors in order; scratch as above or NULL; counts NULL or added to (needs --count-ops). */\n"
                   "int %s_run(const void *const in[], void *const out[], void *scratch, cnet_counts *counts);\n"

@@ -7,13 +7,32 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <string.h>
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const BackEnd *back_end;
 
+/* Beside libcnet, by its whole path: a sanitizer that intercepts dlopen would search along its own run path, not ours.
+ * Else wherever the dynamic linker looks. */
+static void *open_plugin(void)
+{
+    static const char name[] = "libcnet-llvm.so";
+    Dl_info us;
+    char path[4096];
+    if (dladdr(&once, &us) && us.dli_fname && strrchr(us.dli_fname, '/')) {
+        int folder = (int)(strrchr(us.dli_fname, '/') - us.dli_fname);
+        int len = snprintf(path, sizeof path, "%.*s/%s", folder, us.dli_fname, name);
+        void *plugin = len > 0 && (size_t)len < sizeof path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
+        if (plugin)
+            return plugin;
+    }
+    return dlopen(name, RTLD_NOW | RTLD_LOCAL);
+}
+
 static void load(void)
 {
-    void *plugin = dlopen("libcnet-llvm.so", RTLD_NOW | RTLD_LOCAL);
+    void *plugin = open_plugin();
     if (plugin)
         back_end = dlsym(plugin, BACK_END_SYMBOL);
 }
