@@ -30,11 +30,13 @@ static void *open_plugin(void)
     return dlopen(name, RTLD_NOW | RTLD_LOCAL);
 }
 
+/* A plugin of another version has other ideas of the structs it is handed: it is not used. */
 static void load(void)
 {
     void *plugin = open_plugin();
-    if (plugin)
-        back_end = dlsym(plugin, BACK_END_SYMBOL);
+    const BackEnd *found = plugin ? dlsym(plugin, BACK_END_SYMBOL) : NULL;
+    if (found && found->size == sizeof *found && strcmp(found->version, CNET_VERSION) == 0)
+        back_end = found;
 }
 
 static const BackEnd *loaded(void)
@@ -48,7 +50,7 @@ static const BackEnd *loaded(void)
 static const BackEnd *needed(Diags *diags)
 {
     if (!loaded())
-        diag_error(diags, NOWHERE, "cannot load libcnet-llvm.so, which holds the LLVM back end; is it installed beside libcnet?");
+        diag_error(diags, NOWHERE, "cannot load libcnet-llvm.so, which holds the LLVM back end; is it installed beside libcnet, in the same version?");
     return back_end;
 }
 

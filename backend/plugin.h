@@ -10,6 +10,8 @@
 #include "backend.h"
 
 typedef struct BackEnd {
+    size_t size;                  /* of this struct, and the version of cnet it was built in: both must fit */
+    const char *version;
     bool (*emit)(const Module *, Diags *, const TargetOptions *, EmitKind, OutFile *);
     NetworkSizes (*sizes)(const Network *, const TargetOptions *);
     char *(*symbol)(Arena *, const Network *, const TargetOptions *);
