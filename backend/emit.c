@@ -57,15 +57,6 @@ void be_emitter_init(Emitter *e, Arena *arena, Diags *diags, const TargetOptions
 
 /* ---- one network ---- */
 
-bool be_counts(const Network *net)
-{
-    OpWalk walk;
-    FOR_EACH_OP(walk, op, net)
-        if (op->kind == OP_tally)
-            return true;
-    return false;
-}
-
 /* Fused multiply-add must be one instruction: elsewhere it is a library call, or not the same bits. */
 static bool can_contract(Emitter *e, const Network *net)
 {
@@ -134,7 +125,7 @@ bool be_network(Emitter *e, const Network *net)
         return false;
     LLVMSetCurrentDebugLocation2(e->b, NULL);
     LLVMValueRef eval = be_dispatch(e, str_printf(e->arena, "%s.eval", symbol), be_signature(e, net, &plan, false), body);
-    if (be_counts(net)) {
+    if (network_is_counted(net)) {
         if (!bodies(e, net, &plan, true, counted_body))
             return false;
         LLVMSetCurrentDebugLocation2(e->b, NULL);

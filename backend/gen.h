@@ -150,7 +150,6 @@ LLVMValueRef be_bytes(Emitter *e, const char *name, const void *bytes, uint64_t 
 void be_fill(const Const *c, const Layout *l, uint8_t *out);
 void be_attribute(Emitter *e, LLVMValueRef fn, const char *key, const char *value);
 void be_attributes(Emitter *e, LLVMValueRef fn, const Level *level);
-bool be_counts(const Network *net);
 
 /* ---- weights.c: large weights, written into the finished object ------------------------------------------------------------- */
 

@@ -159,7 +159,7 @@ static void network(Text *out, Arena *a, const Network *net, const TargetOptions
     text_add(out, "\n/* 0: fine; %s; < 0: refused. */\nint %s_eval(", has_box(net) ? "1: outside the box" : "> 0: the network's own status", symbol);
     parameters(out, a, net, &plan, false);
     text_add(out, ");\n");
-    if (be_counts(net)) {
+    if (network_is_counted(net)) {
         text_add(out, "/* The same, and adds what it executed to *counts. */\nint %s_eval_counted(", symbol);
         parameters(out, a, net, &plan, false);
         text_add(out, "%scnet_counts *counts);\n", comma);

@@ -20,15 +20,6 @@ bool evaluator_new(Session *s, const Network *net, Engine engine, Evaluator *out
     return out->interp || out->jit;
 }
 
-static bool has_tallies(const Network *net)
-{
-    OpWalk walk;
-    FOR_EACH_OP (walk, op, net)
-        if (op->kind == OP_tally)
-            return true;
-    return false;
-}
-
 static bool counts_equal(Counts a, Counts b)
 {
     return a.add == b.add && a.mul == b.mul && a.cmp == b.cmp && a.other == b.other;
@@ -40,7 +31,7 @@ int evaluator_run(Evaluator *e, const void *const *in, void *const *out, Counts 
         return be_jit_run(e->jit, in, out, counts);
     Counts arithmetic = {0}, tallies = {0};
     int status = interp_run(e->interp, in, out, &arithmetic, &tallies, NULL);
-    if (counts && has_tallies(e->net) && !counts_equal(arithmetic, tallies))
+    if (counts && network_is_counted(e->net) && !counts_equal(arithmetic, tallies))
         ICE("@%s: the interpreter executed %llu operations, its tallies say %llu", e->net->name,
             (unsigned long long)counts_total(arithmetic), (unsigned long long)counts_total(tallies));
     if (counts)

@@ -260,11 +260,6 @@ Value build_matmul(Builder *b, Value x, Value y, uint32_t chains)
     return build_one(b, OP_matmul, 2, (Value[]){x, y}, INT_ATTR(chains), NULL);
 }
 
-Value build_dot(Builder *b, Value x, Value y, uint32_t chains)
-{
-    return build_one(b, OP_dot, 2, (Value[]){x, y}, INT_ATTR(chains), NULL);
-}
-
 Value build_reduce(Builder *b, ReduceKind kind, Value a, uint32_t chains)
 {
     OpInit init = {.kind = OP_reduce, .n_operands = 1, .operand = &a, .attr = {INT_ATTR(kind), INT_ATTR(chains)}};

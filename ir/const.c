@@ -3,7 +3,7 @@
  * In: tensors whose bytes lie in a mapped file or an arena. Out: constants that ops refer to by id. The one idea:
  * a constant is (type, strides, address), so a transposed weight matrix is the same bytes read in another order.
  */
-#include "ir.h"
+#include "text.h"
 
 #include <float.h>
 #include <math.h>
@@ -12,30 +12,6 @@
 static bool is_name_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
-}
-
-static uint64_t name_hash(const char *s)
-{
-    return hash_bytes(s, strlen(s)).lo;
-}
-
-/* The slot of `name` in the open-addressed table of names, or the free slot where it belongs. */
-static size_t name_slot(const Module *m, const char *name)
-{
-    size_t i = (size_t)name_hash(name) & (m->names.cap - 1);
-    while (m->names.at[i] && strcmp(m->names.at[i], name) != 0)
-        i = (i + 1) & (m->names.cap - 1);
-    return i;
-}
-
-static void names_grow(Module *m)
-{
-    struct NameTable old = m->names;
-    m->names.cap = old.cap ? old.cap * 2 : 64;
-    m->names.at = NEW_ARRAY(m->arena, m->names.cap, const char *);
-    for (size_t i = 0; i < old.cap; i++)
-        if (old.at[i])
-            m->names.at[name_slot(m, old.at[i])] = old.at[i];
 }
 
 /* A name nobody in the pool has: `wanted` with odd characters replaced, numbered when taken. */
@@ -47,14 +23,11 @@ static const char *unique_name(Module *m, const char *wanted)
             *c = '_';
     if ((name[0] >= '0' && name[0] <= '9') || name[0] == '.')
         name = str_printf(m->arena, "c%s", name);
-    if (m->names.cap < 2 * (m->names.len + 1))
-        names_grow(m);
-    const char *base = name;
-    for (unsigned k = 2; m->names.at[name_slot(m, name)]; k++)
-        name = str_printf(m->arena, "%s.%u", base, k);
-    m->names.at[name_slot(m, name)] = name;
-    m->names.len++;
-    return name;
+    if (!m->names) {
+        m->names = NEW(m->arena, Names);
+        m->names->arena = m->arena;
+    }
+    return names_unique(m->names, name);
 }
 
 static void row_major_strides(Type t, int64_t *stride)

@@ -1,12 +1,8 @@
-/* cost.c — the static side of counting: what an op costs, what one evaluation can cost.
+/* cost.c — the static side of counting: what an op costs, how often, and what a network's constants weigh.
  *
- * In: the cost column of ops.def, types, trees. Out: coefficients and event ranges of ops, bounds over all inputs. The one
- * idea: structured regions make "every path" a structural recursion. A block is summed up by its ends:
- *
- *      fall    what has been executed when it ends with `yield`
- *      ret     … when a `return` in it leaves the network        refuse    … when a `refuse` does
- *
- * each a range [min, max], or impossible. Ends of alternatives are joined (least, greatest), of sequels added.
+ * In: the cost column of ops.def, types, trees. Out: coefficients and event ranges of ops; the formula at recorded events. The
+ * one idea: count = coefficient x event, a table made of ops.def; every figure is a sum of such products (cost_paths.c has
+ * the bounds over all inputs).
  */
 #include "interp.h"
 
@@ -15,40 +11,16 @@
 
 /* ---- counts, saturating ------------------------------------------------------------------------------------------------- */
 
-static uint64_t add64(uint64_t a, uint64_t b)
-{
-    uint64_t r;
-    return __builtin_add_overflow(a, b, &r) ? UINT64_MAX : r;
-}
-
-static uint64_t mul64(uint64_t a, uint64_t b)
-{
-    uint64_t r;
-    return __builtin_mul_overflow(a, b, &r) ? UINT64_MAX : r;
-}
-
-uint64_t counts_total(Counts c) { return add64(add64(c.add, c.mul), add64(c.cmp, c.other)); }
+uint64_t counts_total(Counts c) { return saturating_add(saturating_add(c.add, c.mul), saturating_add(c.cmp, c.other)); }
 
 Counts counts_add(Counts a, Counts b)
 {
-    return (Counts){add64(a.add, b.add), add64(a.mul, b.mul), add64(a.cmp, b.cmp), add64(a.other, b.other)};
+    return (Counts){saturating_add(a.add, b.add), saturating_add(a.mul, b.mul), saturating_add(a.cmp, b.cmp), saturating_add(a.other, b.other)};
 }
 
 Counts counts_scale(Counts a, uint64_t times)
 {
-    return (Counts){mul64(a.add, times), mul64(a.mul, times), mul64(a.cmp, times), mul64(a.other, times)};
-}
-
-static Counts counts_min(Counts a, Counts b)
-{
-#define LESS(f) .f = a.f < b.f ? a.f : b.f
-    return (Counts){LESS(add), LESS(mul), LESS(cmp), LESS(other)};
-}
-
-static Counts counts_max(Counts a, Counts b)
-{
-#define MORE(f) .f = a.f > b.f ? a.f : b.f
-    return (Counts){MORE(add), MORE(mul), MORE(cmp), MORE(other)};
+    return (Counts){saturating_mul(a.add, times), saturating_mul(a.mul, times), saturating_mul(a.cmp, times), saturating_mul(a.other, times)};
 }
 
 /* ---- coefficients: the names of the cost column --------------------------------------------------------------------------- */
@@ -79,7 +51,7 @@ static uint64_t cost_LENBITS(const Network *net, const Op *op)
 /* m x n x k, of [m,k] x [k,n]. */
 static uint64_t cost_MNK(const Network *net, const Op *op)
 {
-    return mul64(cost_LEN(net, op), value_type(net, op_operand(op, 1)).dim[0]);
+    return saturating_mul(cost_LEN(net, op), value_type(net, op_operand(op, 1)).dim[0]);
 }
 
 static uint64_t cost_SIZE_C(const Network *net, const Op *op) { return type_count(const_get(net->module, op->cst[0])->type); }
@@ -127,6 +99,14 @@ Counts op_cost(const Network *net, const Op *op)
     return (Counts){.add = row->add(net, op), .mul = row->mul(net, op), .cmp = row->cmp(net, op), .other = row->other(net, op)};
 }
 
+Arena *scratch_of(const Network *net)
+{
+    Arena *scratch = arena_new(net->module->arena);
+    if (!scratch)
+        arena_exhausted(net->module->arena);
+    return scratch;
+}
+
 /* ---- events ----------------------------------------------------------------------------------------------------------------- */
 
 /* Depths of the leaves nearest to and farthest from the root; a child comes after its parent. */
@@ -135,9 +115,7 @@ static void depth_range(const Network *net, const Tree *tree, uint64_t *min, uin
     *min = *max = 0;
     if (tree->n_nodes == 0)
         return;
-    Arena *scratch = arena_new(net->module->arena);
-    if (!scratch)
-        arena_exhausted(net->module->arena);
+    Arena *scratch = scratch_of(net);
     uint32_t *depth = NEW_ARRAY(scratch, tree->n_nodes, uint32_t);
     *min = UINT64_MAX;
     for (uint32_t i = 0; i < tree->n_nodes; i++)
@@ -162,7 +140,7 @@ void op_event_range(const Network *net, const Op *op, uint64_t *min, uint64_t *m
         return;
     case EVENT_CELLS:
         /* rows x columns; a set may hold none of them, or all. */
-        *max = mul64(cost_LEN(net, op), operand_count(net, op));
+        *max = saturating_mul(cost_LEN(net, op), operand_count(net, op));
         *min = op_operand(op, AFFINE_cols) || op_operand(op, AFFINE_rows) ? 0 : *max;
         return;
     case EVENT_DEPTH:
@@ -184,159 +162,7 @@ void op_event_range(const Network *net, const Op *op, uint64_t *min, uint64_t *m
     ICE("event %d", (int)op_event(op->kind));
 }
 
-/* ---- ranges over paths ------------------------------------------------------------------------------------------------------- */
-
-typedef struct Range {
-    bool possible;
-    Counts min, max;               /* of each kind */
-    uint64_t total_min, total_max; /* of their sum on one path: tighter than the sum of the maxima */
-} Range;
-
-typedef struct Ends { Range fall, ret, refuse; } Ends;
-
-static Range join(Range a, Range b)
-{
-    if (!a.possible || !b.possible)
-        return a.possible ? a : b;
-    return (Range){
-        .possible = true,
-        .min = counts_min(a.min, b.min),
-        .max = counts_max(a.max, b.max),
-        .total_min = a.total_min < b.total_min ? a.total_min : b.total_min,
-        .total_max = a.total_max > b.total_max ? a.total_max : b.total_max,
-    };
-}
-
-/* First a, then b. */
-static Range then(Range a, Range b)
-{
-    if (!a.possible || !b.possible)
-        return (Range){0};
-    return (Range){
-        .possible = true,
-        .min = counts_add(a.min, b.min),
-        .max = counts_add(a.max, b.max),
-        .total_min = add64(a.total_min, b.total_min),
-        .total_max = add64(a.total_max, b.total_max),
-    };
-}
-
-/* Between `least` and `most` times a. */
-static Range times(Range a, uint64_t least, uint64_t most)
-{
-    if (most == 0 || (!a.possible && least == 0))
-        return (Range){.possible = true};
-    if (!a.possible)
-        return a;
-    a.min = counts_scale(a.min, least);
-    a.max = counts_scale(a.max, most);
-    a.total_min = mul64(a.total_min, least);
-    a.total_max = mul64(a.total_max, most);
-    return a;
-}
-
-typedef struct Analysis {
-    const Network *net;
-    const Ends *callee;            /* by number in the module */
-    bool nonzero;                  /* zero weights are left out */
-} Analysis;
-
-static Ends block_ends(const Analysis *a, const Block *block);
-
-/* Cells of an affine whose weight is not zero; all when sets or an index make it depend on the input. */
-static uint64_t nonzero_cells(const Network *net, const Op *op, uint64_t cells)
-{
-    bool whole = !op_operand(op, AFFINE_i) && !op_operand(op, AFFINE_cols) && !op_operand(op, AFFINE_rows);
-    return whole ? const_nonzeros(const_get(net->module, op->cst[AFFINE_W])) : cells;
-}
-
-static Range straight(const Analysis *a, const Op *op)
-{
-    Counts unit = op_cost(a->net, op);
-    Range r = {.possible = true};
-    if (counts_total(unit) == 0)
-        return r;
-    uint64_t least, most;
-    op_event_range(a->net, op, &least, &most);
-    if (a->nonzero && op->kind == OP_affine)
-        least = most = nonzero_cells(a->net, op, most);
-    r.min = counts_scale(unit, least);
-    r.max = counts_scale(unit, most);
-    r.total_min = counts_total(r.min);
-    r.total_max = counts_total(r.max);
-    return r;
-}
-
-static Ends choice_ends(const Analysis *a, const Op *op)
-{
-    Ends all = {0};
-    for (uint32_t r = 0; r < op->n_regions; r++) {
-        Ends one = block_ends(a, op->region[r]);
-        all.fall = join(all.fall, one.fall);
-        all.ret = join(all.ret, one.ret);
-        all.refuse = join(all.refuse, one.refuse);
-    }
-    return all;
-}
-
-/* Leaving in trip t comes after t - 1 trips that fell through, 1 <= t <= n. */
-static Ends loop_ends(const Analysis *a, const Op *op)
-{
-    uint64_t least, most;
-    op_event_range(a->net, op, &least, &most);
-    Ends body = block_ends(a, op->region[0]), all = {.fall = times(body.fall, least, most)};
-    if (most > 0) {
-        Range before = times(body.fall, 0, most - 1);
-        all.ret = then(before, body.ret);
-        all.refuse = then(before, body.refuse);
-    }
-    return all;
-}
-
-/* What the callee returns with is fallen through here; its refusal is the caller's. */
-static Ends call_ends(const Analysis *a, const Op *op)
-{
-    const Ends *callee = &a->callee[op->attr[0].i];
-    return (Ends){.fall = callee->ret, .refuse = callee->refuse};
-}
-
-static Ends op_ends(const Analysis *a, const Op *op)
-{
-    static const Range free = {.possible = true};
-    if (op->kind == OP_if || op->kind == OP_case)
-        return choice_ends(a, op);
-    if (op->kind == OP_repeat || op->kind == OP_each)
-        return loop_ends(a, op);
-    if (op->kind == OP_call)
-        return call_ends(a, op);
-    if (op->kind == OP_return)
-        return (Ends){.ret = free};
-    if (op->kind == OP_refuse)
-        return (Ends){.refuse = free};
-    return (Ends){.fall = straight(a, op)};
-}
-
-static Ends block_ends(const Analysis *a, const Block *block)
-{
-    Ends all = {.fall = {.possible = true}};
-    for (const Op *op = block->first; op && all.fall.possible; op = op->next) {
-        Ends one = op_ends(a, op);
-        all.ret = join(all.ret, then(all.fall, one.ret));
-        all.refuse = join(all.refuse, then(all.fall, one.refuse));
-        all.fall = then(all.fall, one.fall);
-    }
-    return all;
-}
-
-/* ---- networks ----------------------------------------------------------------------------------------------------------------- */
-
-static Arena *scratch_of(const Network *net)
-{
-    Arena *scratch = arena_new(net->module->arena);
-    if (!scratch)
-        arena_exhausted(net->module->arena);
-    return scratch;
-}
+/* ---- reach ---------------------------------------------------------------------------------------------------------------------- */
 
 const Network **network_reach(Arena *arena, const Network *net, size_t *n, const uint32_t **place)
 {
@@ -357,91 +183,6 @@ const Network **network_reach(Arena *arena, const Network *net, size_t *n, const
     if (place)
         *place = at;
     return list;
-}
-
-/* The ends of a network's body; callees come first, in the module's order. */
-static Range network_range(const Network *net, bool nonzero)
-{
-    Arena *scratch = scratch_of(net);
-    const Module *m = net->module;
-    size_t n;
-    const uint32_t *place;
-    network_reach(scratch, net, &n, &place);
-    Ends *callee = NEW_ARRAY(scratch, m->networks.len + 1, Ends);
-    for (size_t k = 0; k < m->networks.len; k++)
-        if (place[k])
-            callee[k] = block_ends(&(Analysis){m->networks.at[k], callee, nonzero}, m->networks.at[k]->body);
-    Ends ends = block_ends(&(Analysis){net, callee, nonzero}, net->body);
-    arena_free(scratch);
-    return join(join(ends.ret, ends.refuse), ends.fall);
-}
-
-NetworkCost network_cost(const Network *net)
-{
-    Range r = network_range(net, false);
-    return (NetworkCost){{r.min, r.max}, r.total_min, r.total_max};
-}
-
-Counts network_nonzero_cost(const Network *net) { return network_range(net, true).max; }
-
-/* ---- the guard's share ---------------------------------------------------------------------------------------------------------- */
-
-/* Whether v is a constant that holds one end (0: lo, 1: hi) of the box. */
-static bool is_box_end(const Network *net, Value v, const Const *box, int end)
-{
-    const Op *op = value_op(net, v);
-    if (!op || op->kind != OP_const)
-        return false;
-    const Const *c = const_get(net->module, op->cst[0]);
-    uint64_t n = type_count(c->type);
-    if (c->kind != CONST_TENSOR || !type_same_element(c->type, box->type) || n * 2 != type_count(box->type))
-        return false;
-    for (uint64_t i = 0; i < n; i++)
-        if (memcmp(const_element(c, i), const_element(box, (uint64_t)end * n + i), type_element_bytes(c->type)) != 0)
-            return false;
-    return true;
-}
-
-/* The input that v is: its number, or -1. */
-static int64_t input_number(const Network *net, Value v)
-{
-    const ValueInfo *info = value_info(net, v);
-    return !info->op && info->block == net->body && net->input[info->index].box ? (int64_t)info->index : -1;
-}
-
-/* max(input, lo), or min(max(input, lo), hi). */
-static bool is_clamp(const Network *net, const Op *op)
-{
-    if (op->kind == OP_max) {
-        int64_t k = input_number(net, op_operand(op, 0));
-        return k >= 0 && is_box_end(net, op_operand(op, 1), const_get(net->module, net->input[k].box), 0);
-    }
-    const Op *max = op->kind == OP_min ? value_op(net, op_operand(op, 0)) : NULL;
-    if (!max || max->kind != OP_max || !is_clamp(net, max))
-        return false;
-    int64_t k = input_number(net, op_operand(max, 0));
-    return is_box_end(net, op_operand(op, 1), const_get(net->module, net->input[k].box), 1);
-}
-
-/* `within`, and the `and` of two such tests. */
-static bool is_box_test(const Network *net, const Op *op)
-{
-    if (op->kind != OP_and)
-        return op->kind == OP_within;
-    const Op *a = value_op(net, op_operand(op, 0)), *b = value_op(net, op_operand(op, 1));
-    return a && b && is_box_test(net, a) && is_box_test(net, b);
-}
-
-/* A guard is recognised by what it is: a test of the box, or, under the policy `clamp`, an input clamped to its own
- * box. Names and places would not survive other passes. */
-Counts network_guard_cost(const Network *net)
-{
-    Counts sum = {0};
-    OpWalk walk;
-    FOR_EACH_OP (walk, op, net)
-        if (is_box_test(net, op) || (net->options.outside == OUTSIDE_clamp && is_clamp(net, op)))
-            sum = counts_add(sum, op_cost(net, op));
-    return sum;
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------------------------------------------ */
@@ -481,7 +222,7 @@ uint64_t network_const_bytes(const Network *net)
         uint64_t bytes = 0;
         for (next = i; next < all.len && all.at[next].at == all.at[i].at; next++)
             bytes = all.at[next].bytes > bytes ? all.at[next].bytes : bytes;
-        sum = add64(sum, bytes);
+        sum = saturating_add(sum, bytes);
     }
     arena_free(scratch);
     return sum;

@@ -38,15 +38,6 @@ void value_replace(Network *net, Value old, Value with)
         net->values.at[old].forward = with;
 }
 
-void value_replace_except(Network *net, Value old, Value with, const Op *keep)
-{
-    OpWalk walk;
-    FOR_EACH_OP (walk, op, net)
-        for (uint32_t i = 0; op != keep && i < op->n_operands; i++)
-            if (op->operand[i] && follow(net, op->operand[i]) == follow(net, old))
-                op->operand[i] = with;
-}
-
 void network_settle(Network *net)
 {
     OpWalk walk;
@@ -66,19 +57,6 @@ static void unlink_op(Op *op)
 
 /* op->next stays as it was, so that a walk that stands on `op` can go on. */
 void op_remove(Op *op) { unlink_op(op); }
-
-void op_move_before(Op *op, Op *where)
-{
-    unlink_op(op);
-    op->parent = where->parent;
-    op->next = where;
-    op->prev = where->prev;
-    *(where->prev ? &where->prev->next : &where->parent->first) = op;
-    where->prev = op;
-    Network *net = op->parent->network;
-    for (uint32_t i = 0; i < op->n_results; i++)
-        net->values.at[op->result[i]].block = op->parent;
-}
 
 uint32_t *network_count_uses(Arena *arena, const Network *net)
 {

@@ -68,6 +68,21 @@ struct Interp {
 
 /* ---- cost.c ------------------------------------------------------------------------------------------------------- */
 
+static inline uint64_t saturating_add(uint64_t a, uint64_t b)
+{
+    uint64_t r;
+    return __builtin_add_overflow(a, b, &r) ? UINT64_MAX : r;
+}
+
+static inline uint64_t saturating_mul(uint64_t a, uint64_t b)
+{
+    uint64_t r;
+    return __builtin_mul_overflow(a, b, &r) ? UINT64_MAX : r;
+}
+
+/* A child of the module's arena; arena_free it. */
+Arena *scratch_of(const Network *net);
+
 /* The network itself, then every network that it may call, directly or not, each once. Events number the ops of all of
  * them in this order, each network's as the walk goes. (*place)[k] is where network k of the module stands, if it does. */
 const Network **network_reach(Arena *arena, const Network *net, size_t *n, const uint32_t **place);

@@ -32,7 +32,6 @@ typedef struct Type {
     uint32_t dim[IR_MAX_RANK];    /* 0 is a legal extent */
 } Type;
 
-Type type_scalar(ElemKind elem, uint32_t n);
 Type type_f32(void);
 Type type_f64(void);
 Type type_int(uint32_t bits);
@@ -47,7 +46,6 @@ bool type_equal(Type a, Type b);
 bool type_same_element(Type a, Type b);
 bool type_is_float(Type t);
 bool type_is_int(Type t);
-bool type_is_scalar(Type t);
 uint64_t type_count(Type t);                      /* number of elements (verified to fit size_t when a type is made) */
 /* Bytes of one element in memory: f32 4, f64 8; iN the least of 1, 2, 4, 8, 16, then multiples of 8, that holds N
  * bits (value sign-extended, i1 as 0 or 1); idx 4. Sets have no memory form outside a network. */
@@ -137,7 +135,7 @@ typedef enum Pred { PRED_eq, PRED_ne, PRED_lt, PRED_le, PRED_gt, PRED_ge } Pred;
 /* Activity (pred:active): notle0 = !(x <= 0), a ReLU that passes (NaN too); nonzero = !(x == 0); gt0 = x > 0, a gate. */
 typedef enum Activity { ACTIVITY_notle0, ACTIVITY_nonzero, ACTIVITY_gt0 } Activity;
 typedef enum ReduceKind { REDUCE_add, REDUCE_mul, REDUCE_min, REDUCE_max } ReduceKind;       /* kind:reduce */
-/* A hint to the back end, printed as !lower(mask); without meaning for values and counts. */
+/* Room for a hint to the back end, printed as !lower(mask); without meaning for values and counts, and not read so far. */
 typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_branch } Lower;
 
 /* Kinds of attribute, the word after the colon in ops.def. */
@@ -247,7 +245,7 @@ struct Module {
     const OpInfo *ops;
     Vec(Network *) networks;                     /* callees before callers */
     Vec(Const *) consts;                         /* [0] is NULL */
-    struct NameTable { const char **at; size_t len, cap; } names;   /* of constants, open-addressed */
+    struct Names *names;                         /* of constants: const.c */
     const char *source_name;                     /* as given by the user */
     Hash128 source_hash;                         /* of the input file(s) */
 };
@@ -296,7 +294,6 @@ Value build_select(Builder *b, Value c, Value x, Value y);
 Value build_cast(Builder *b, Value a, Type element);
 Value build_affine(Builder *b, Value x, ConstId W, ConstId bias, uint32_t chains);
 Value build_matmul(Builder *b, Value x, Value y, uint32_t chains);
-Value build_dot(Builder *b, Value x, Value y, uint32_t chains);
 Value build_reduce(Builder *b, ReduceKind kind, Value a, uint32_t chains);
 Value build_reshape(Builder *b, Value a, uint32_t rank, const uint32_t *dim);
 Value build_transpose(Builder *b, Value a, const uint32_t *perm);
@@ -326,11 +323,8 @@ Type value_type(const Network *net, Value v);
 Op *value_op(const Network *net, Value v);                /* NULL for arguments */
 /* From now on, whoever uses `old` uses `new`. O(1); network_settle makes it plain. */
 void value_replace(Network *net, Value old, Value with);
-/* The same at once, O(ops), but `keep` goes on using `old`: for an op that is put after what it replaces. */
-void value_replace_except(Network *net, Value old, Value with, const Op *keep);
 void network_settle(Network *net);
 void op_remove(Op *op);                                   /* unlinks; its results must have no users left */
-void op_move_before(Op *op, Op *where);
 /* Number of uses of every value, indexed by Value (n = net->values.len). */
 uint32_t *network_count_uses(Arena *arena, const Network *net);
 /* A deep copy under another name (for specialisation and before/after tests). */
@@ -362,12 +356,11 @@ typedef struct PrintOptions {
 void ir_print(const Module *m, FILE *out, const PrintOptions *options);
 /* Whether some constant is too large for the text, so that a dump needs a side file. */
 bool ir_needs_data(const Module *m);
-void ir_print_network(const Network *net, FILE *out);
 /* Reads the text form; the side file is looked for beside `path`. Reports and returns NULL on any error. */
 Module *ir_read(Arena *arena, Diags *diags, const char *path);
 Module *ir_read_text(Arena *arena, Diags *diags, const char *name, const char *text, size_t len);
 
-/* ---- cost.c: the static side of counting ------------------------------------------------------------------------- */
+/* ---- cost.c, cost_paths.c: the static side of counting ------------------------------------------------------------------------- */
 
 typedef struct Counts { uint64_t add, mul, cmp, other; } Counts;
 uint64_t counts_total(Counts c);
@@ -385,8 +378,13 @@ typedef struct CostRange { Counts min, max; } CostRange;  /* componentwise bound
 /* Over all inputs: what one evaluation can execute. `max` bounds every run; total_max bounds the sum on one path. */
 typedef struct NetworkCost { CostRange range; uint64_t total_min, total_max; } NetworkCost;
 NetworkCost network_cost(const Network *net);
-/* The share of it that guards the box (`within`, and clamping ops the guard inserted). */
+/* The share of its maximum that guards the box (`within`, and clamping ops the guard inserted), in loops and callees too. */
 Counts network_guard_cost(const Network *net);
+/* Its maximum as the papers count: each node of a tree is the neuron relu(z - t), an addition beside its comparison. Per
+ * kind, and in *total (NULL: not wanted) the most on one path, like total_max. */
+Counts network_paper_cost(const Network *net, uint64_t *total);
+/* Whether it counts itself: a tally is in it (count-ops leaves one even where nothing is executed). */
+bool network_is_counted(const Network *net);
 /* Dense cost with exactly-zero weights left out. */
 Counts network_nonzero_cost(const Network *net);
 /* Bytes of the constants that are reachable from a network, each once. */

@@ -303,11 +303,6 @@ static void print_network(const Network *net, FILE *out, bool sites)
 
 /* ---- the interface ---- */
 
-void ir_print_network(const Network *net, FILE *out)
-{
-    print_network(net, out, true);
-}
-
 void ir_print(const Module *m, FILE *out, const PrintOptions *options)
 {
     PrintOptions defaults = {.sites = true};

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-Type type_scalar(ElemKind elem, uint32_t n)
+static Type type_scalar(ElemKind elem, uint32_t n)
 {
     Type t = {.elem = elem, .n = n};
     return t;
@@ -52,7 +52,6 @@ bool type_equal(Type a, Type b)
 
 bool type_is_float(Type t) { return t.elem == ELEM_F32 || t.elem == ELEM_F64; }
 bool type_is_int(Type t) { return t.elem == ELEM_INT; }
-bool type_is_scalar(Type t) { return t.rank == 0; }
 
 uint64_t type_count(Type t)
 {

@@ -61,8 +61,9 @@ const char *names_unique(Names *names, const char *wanted)
     const char *name;
     do {
         name = str_printf(names->arena, "%s.%u", wanted, suffix++);
-        *names_put(names, name, &is_new) = 2;
+        next = names_put(names, name, &is_new);
     } while (!is_new);
+    *next = 2;
     *names_find(names, wanted) = suffix;
     return name;
 }

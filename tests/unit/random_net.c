@@ -353,7 +353,8 @@ static void make_reduction(Gen *g)
 {
     if (chance(g, 30)) {
         Value a = some_vector(g);
-        see(g, build_dot(&g->b, a, value_of(g, type_of(g, a)), 1u << below(g, 5)));
+        OpInit init = {.kind = OP_dot, .n_operands = 2, .operand = (Value[]){a, value_of(g, type_of(g, a))}, .attr = {{.i = 1 << below(g, 5)}}};
+        see(g, build_op(&g->b, &init)->result[0]);
     } else {
         see(g, build_reduce(&g->b, (ReduceKind)below(g, 4), some(g, is_some, type_vector(float_element(g), 3)), 1u << below(g, 5)));
     }

@@ -130,6 +130,41 @@ static void the_guard_has_its_share(void)
     }
 }
 
+/* The guard's share and the papers' way of counting follow the paths: trips, the dearer arm, callees. */
+static void shares_follow_the_paths(void)
+{
+    static const char text[] =
+        "format_version 1\n"
+        "const @B : i32[2,1] = [[0], [9]]\n"
+        "const @T : tree i32 keys 1 nodes 2 leaves 3 classes 1 slots 3 = [[0] > 5 ? ~2 : 1, [0] > 0 ? ~1 : ~0], [0:0, 0:1, 0:2]\n"
+        "network @f(%x: i32[1]) -> (y: i32) {\n%c, %s, %y = descend @T, %x : idx[1], idx[3], i32\nreturn %y\n}\n"
+        "network @n(%x: i32[1], %c: i1) -> (y: i32[1]) {\n"
+        "%a = repeat %x, n = 5 : i32[1] { |%k: idx[5], %v: i32[1]|\n%p = call %v, callee = @f : i32\n%w = within %v, @B : i1\nyield %v\n}\n"
+        "if %c {\n%q = call %a, callee = @f : i32\n%w = within %a, @B : i1\nyield\n} else {\n%r = neg %a : i32[1]\nyield\n}\n"
+        "return %a\n}\n";
+    Arena *arena = arena_new(NULL);
+    const Network *net = read_network(arena, text);
+    uint64_t total;
+    CU_ASSERT(same(network_guard_cost(net), (Counts){.cmp = 5 * 2 + 2}));
+    CU_ASSERT(same(network_cost(net).range.max, (Counts){.add = 1, .cmp = 5 * (2 + 2) + 4}));
+    CU_ASSERT(same(network_paper_cost(net, &total), (Counts){.add = 5 * 2 + 2, .cmp = 5 * (2 + 2) + 4}));
+    CU_ASSERT_EQUAL(total, 5 * (2 * 2 + 2) + 2 * 2 + 2);
+    arena_free(arena);
+}
+
+/* Each `and` tests what the one before tested, twice: linear all the same. */
+static void tests_of_tests_are_no_riddle(void)
+{
+    Arena *arena = arena_new(NULL);
+    Text text = text_new(arena);
+    text_add(&text, "format_version 1\nconst @B : f32[2,1] = [[0], [9]]\nnetwork @n(%%x: f32[1]) -> (y: i1) {\n%%t0 = within %%x, @B : i1\n");
+    for (int i = 1; i <= 100; i++)
+        text_add(&text, "%%t%d = and %%t%d, %%t%d : i1\n", i, i - 1, i - 1);
+    text_add(&text, "return %%t100\n}\n");
+    CU_ASSERT(same(network_guard_cost(read_network(arena, text.at)), (Counts){.cmp = 2, .other = 100}));
+    arena_free(arena);
+}
+
 static void zero_weights_and_bytes(void)
 {
     Arena *arena = arena_new(NULL);
@@ -256,6 +291,8 @@ void suite_cost(void)
     CU_add_test(suite, "regions, exits and calls have their bounds", regions_have_their_bounds);
     CU_add_test(suite, "huge bounds saturate", huge_bounds_saturate);
     CU_add_test(suite, "the guard's share", the_guard_has_its_share);
+    CU_add_test(suite, "shares follow the paths", shares_follow_the_paths);
+    CU_add_test(suite, "tests of tests are no riddle", tests_of_tests_are_no_riddle);
     CU_add_test(suite, "zero weights, bytes", zero_weights_and_bytes);
     CU_add_test(suite, "counters, formula and bounds agree", counters_formula_and_bounds_agree);
     CU_add_test(suite, "every event is in its range", every_event_is_in_its_range);

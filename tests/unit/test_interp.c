@@ -111,7 +111,10 @@ static void check_counts(const Case *c, const Network *net, Counts counted, cons
         fail(c, why);
     if (!same_counts(counted, formula))
         fail(c, "the formula at the recorded events differs from the counters");
-    if (counts_total(counted) > cost.total_max || counts_total(counted) < cost.total_min)
+    Counts lo = cost.range.min, hi = cost.range.max;
+    bool within = counted.add >= lo.add && counted.add <= hi.add && counted.mul >= lo.mul && counted.mul <= hi.mul &&
+                  counted.cmp >= lo.cmp && counted.cmp <= hi.cmp && counted.other >= lo.other && counted.other <= hi.other;
+    if (!within || counts_total(counted) > cost.total_max || counts_total(counted) < cost.total_min)
         fail(c, "the count is outside its bounds");
 }
 

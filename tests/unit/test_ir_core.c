@@ -160,19 +160,6 @@ static void replaced_values_are_followed_then_settled(void)
     arena_free(f.arena);
 }
 
-static void replacing_spares_the_op_that_keeps(void)
-{
-    Fixture f = set_up();
-    Network *net = layer(f.m, "n");
-    Op *affine = net->body->first, *relu = affine->next;
-    Builder at = builder_before(relu);
-    Value doubled = build_binary(&at, OP_add, affine->result[0], affine->result[0]);
-    value_replace_except(net, affine->result[0], doubled, value_op(net, doubled));
-    CU_ASSERT_EQUAL(op_operand(relu, 0), doubled);
-    CU_ASSERT_EQUAL(op_operand(value_op(net, doubled), 0), affine->result[0]);
-    arena_free(f.arena);
-}
-
 static void clones_are_equal_and_apart(void)
 {
     Fixture f = set_up();
@@ -242,7 +229,6 @@ void suite_ir_core(void)
     CU_add_test(s, "built networks verify", built_networks_verify);
     CU_add_test(s, "typing rules say both numbers", typing_rules_say_both_numbers);
     CU_add_test(s, "replaced values are followed, then settled", replaced_values_are_followed_then_settled);
-    CU_add_test(s, "replacing spares the op that keeps", replacing_spares_the_op_that_keeps);
     CU_add_test(s, "clones are equal and apart", clones_are_equal_and_apart);
     CU_add_test(s, "calls inline", calls_inline);
     CU_add_test(s, "equal constants become one", equal_constants_become_one);

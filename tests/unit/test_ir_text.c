@@ -729,7 +729,13 @@ static void use_absurd(Module *m, Network *net, Op *relu, Op *end) { (void)m, (v
 static void change_type(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)end, net->values.at[relu->result[0]].type = type_f32(); }
 static void forget_result(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)end, net->values.at[relu->result[0]].op = NULL; }
 static void drop_end(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)net, (void)relu, op_remove(end); }
-static void end_early(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)net, op_move_before(end, relu), end->operand[1] = net->body->arg[0]; }
+static void end_early(Module *m, Network *net, Op *relu, Op *end)
+{
+    Builder b = builder_before(relu);
+    (void)m;
+    build_return(&b, 1, &net->body->arg[0], 0);
+    op_remove(end);
+}
 static void odd_lowering(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)net, (void)end, relu->lower = (Lower)9; }
 static void absurd_const(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)net, (void)end, relu->cst[0] = 77; }
 static void unlink_list(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)net, (void)relu, end->prev = NULL; }
