@@ -12,7 +12,8 @@
  * Values do not change. Costs that are known now are added up over a straight stretch of a block and stated once, at its end:
  * before the terminator, and before an op that may leave the network, so that an early exit has counted what ran and nothing
  * else. A cost that hangs on an event is stated beside its op, times the event's size: the set's size; the trips, by
- * standing inside the loop; the depth of the leaf that a tree reached, which `descend` tells. Sizes are free (ops.def), so counting is not counted.
+ * standing inside the loop; the depth of the leaf that a tree reached, which `descend` tells. Sizes are free (ops.def), so
+ * counting is not counted. A network that executes nothing gets one empty tally: it says that the network is counted.
  *
  * Ends: one sweep; the pass is the last (it gives `counted`, which every pass that changes what runs would break).
  */
@@ -126,13 +127,15 @@ static void count_block(Block *block)
 
 bool pass_count_ops(Network *net, PassContext *ctx)
 {
-    OpWalk walk;
-    FOR_EACH_OP(walk, op, net)
-        if (op->kind == OP_tally) {
-            diag_error(ctx->diags, net->span, "`%s` already has tally ops", net->name);
-            return false;
-        }
+    if (network_is_counted(net)) {
+        diag_remark(ctx->diags, net->span, ctx->name, "`%s` is counted already", net->name);
+        return false;
+    }
     network_settle(net);
     count_block(net->body);
+    if (!network_is_counted(net)) {
+        Builder b = builder_before(net->body->last);
+        build_op(&b, &(OpInit){.kind = OP_tally, .n_operands = 1, .operand = (Value[1]){0}});
+    }
     return true;
 }

@@ -44,12 +44,6 @@ static Place place_of(Network *net, Op *op)
                    a && type_is_float(value_type(net, a)), net->options.numerics == NUMERICS_real};
 }
 
-static Op *definition(const Place *p, Value v, OpKind kind)
-{
-    Op *def = v ? value_op(p->net, v) : NULL;
-    return def && def->kind == kind ? def : NULL;
-}
-
 /* The op becomes `v`, if it has the same type (a scalar constant may have widened the result, never the other way). */
 static bool becomes(const Place *p, Value v)
 {
@@ -94,7 +88,7 @@ static bool fold_add(const Place *p)
 {
     if ((is_nothing_to_add(p, p->cb) && becomes(p, p->a)) || (is_nothing_to_add(p, p->ca) && becomes(p, p->b)))
         return true;
-    const Op *neg_b = definition(p, p->b, OP_neg), *neg_a = definition(p, p->a, OP_neg);
+    const Op *neg_b = definition(p->net, p->b, OP_neg), *neg_a = definition(p->net, p->a, OP_neg);
     if (neg_b)
         return becomes_binary(p, OP_sub, p->a, op_operand(neg_b, 0));
     return neg_a && becomes_binary(p, OP_sub, p->b, op_operand(neg_a, 0));
@@ -106,7 +100,7 @@ static bool fold_sub(const Place *p)
         return true;
     if (is_nothing_to_add(p, p->ca) && becomes_unary(p, OP_neg, p->b))
         return true;
-    const Op *neg = definition(p, p->b, OP_neg);
+    const Op *neg = definition(p->net, p->b, OP_neg);
     return neg && becomes_binary(p, OP_add, p->a, op_operand(neg, 0));
 }
 
@@ -125,21 +119,21 @@ static bool fold_div(const Place *p)
 
 static bool fold_neg(const Place *p)
 {
-    const Op *neg = definition(p, p->a, OP_neg);
+    const Op *neg = definition(p->net, p->a, OP_neg);
     return neg && becomes(p, op_operand(neg, 0));
 }
 
 static bool fold_relu(const Place *p)
 {
-    return definition(p, p->a, OP_relu) && becomes(p, p->a);
+    return definition(p->net, p->a, OP_relu) && becomes(p, p->a);
 }
 
 static bool fold_abs(const Place *p)
 {
-    const Op *neg = definition(p, p->a, OP_neg);
+    const Op *neg = definition(p->net, p->a, OP_neg);
     if (neg)
         return becomes_unary(p, OP_abs, op_operand(neg, 0));
-    return (definition(p, p->a, OP_abs) || (p->floats && definition(p, p->a, OP_relu))) && becomes(p, p->a);
+    return (definition(p->net, p->a, OP_abs) || (p->floats && definition(p->net, p->a, OP_relu))) && becomes(p, p->a);
 }
 
 /* min(min(x, y), y): whichever the inner one chose, the outer one keeps it. (With the inner one second this is false for
@@ -148,7 +142,7 @@ static bool fold_extreme(const Place *p)
 {
     if (p->a == p->b)
         return becomes(p, p->a);
-    const Op *inner = definition(p, p->a, p->op->kind);
+    const Op *inner = definition(p->net, p->a, p->op->kind);
     return inner && (op_operand(inner, 0) == p->b || op_operand(inner, 1) == p->b) && becomes(p, p->a);
 }
 

@@ -7,8 +7,12 @@
  *      }                                             }
  *
  * Same bits: the same ops in the same order; NaN, infinity and −0.0 go their way. A callee that nobody calls any more is
- * removed from the module: it was a part, not something that the file offers. A callee that leaves early (a return inside
- * a region, a refusal, a status) is no straight list of ops: that is an error, since later passes need call-free networks.
+ * removed from the module: it was a part, not something that the file offers. Two callees are errors, since later passes need
+ * call-free networks: one that leaves early (a return inside a region, a refusal, a status) is no straight list of ops, and one
+ * whose sums are contracted otherwise than the caller's would change its bits.
+ *
+ * The callee's box and its policy outside of it concern those who call it from the world. Within a caller they do not apply:
+ * only the caller's own inputs are guarded. Its numerics are the caller's as well. Copied ops get fresh sites, in order.
  *
  * Ends: calls are acyclic (ir_verify) and networks are visited callees first, so a body that is copied holds no call.
  * Duplicating a callee per call costs memory for ops, never for constants: these are shared.
@@ -37,12 +41,22 @@ static void remove_network(Module *m, size_t number)
     m->networks.len--;
 }
 
+static const char *contract_words(const Network *net)
+{
+    return net->options.contract == CONTRACT_fma ? "contracted (fma)" : "not contracted";
+}
+
 static bool inline_call(Op *call, PassContext *ctx)
 {
     Network *net = call->parent->network;
     const Network *callee = net->module->networks.at[call->attr[0].i];
     Value *args = NEW_ARRAY(ctx->arena, call->n_operands, Value);
     Value *results = NEW_ARRAY(ctx->arena, call->n_results, Value);
+    if (callee->options.contract != net->options.contract) {
+        diag_error(ctx->diags, call->span, "`%s` is %s and calls `%s`, which is %s: give both the same option `contract`", net->name,
+                   contract_words(net), callee->name, contract_words(callee));
+        return false;
+    }
     for (uint32_t i = 0; i < call->n_operands; i++)
         args[i] = op_operand(call, i);
     Builder b = builder_before(call);

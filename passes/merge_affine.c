@@ -16,7 +16,8 @@
  * bound of error_bound.c on |computed − real|, over the input box, |compiled − source| <= B(before) + B(after), where
  * B(after) includes the rounding of the merged weights. That sum is added to network.certified_error. No box, or an
  * op through which no bound is known: nothing is merged, and a remark says why. Under the bound no value is NaN or
- * infinite; a zero's sign may change. Outside the box nothing is certified (the status says that it was outside).
+ * infinite; a zero's sign may change. Outside the box nothing is certified (the status says that it was outside). The source
+ * is the network that comes in: after `widen`, the one as written computed in f64.
  *
  * Ends: every merge removes an op that computes from the live network and adds none.
  */
@@ -141,7 +142,8 @@ static uint32_t *use(Merger *m, Value v)
     return &m->uses[v];
 }
 
-/* An affine with the map replaces `old`, which stays (unused) until its going is certain. `W` not 0: these weights. */
+/* An affine with the map replaces `old`, which stays (unused) until its going is certain. `W` not 0: these weights. The affine
+ * that lends its name lends its site too: a profile of it holds. */
 static Op *replace(Merger *m, Op *old, Value x, Map *map, ConstId W, const Op *named)
 {
     Network *net = m->net;
@@ -155,6 +157,8 @@ static Op *replace(Merger *m, Op *old, Value x, Map *map, ConstId W, const Op *n
                       map->bias_error);
     Builder at = builder_before(old);
     Op *merged = value_op(net, build_affine(&at, x, W, b, ir_chains(map->rows, map->cols)));
+    merged->site = named->site;
+    merged->lower = named->lower;
     ValueInfo *info = &net->values.at[merged->result[0]];
     info->name = net->values.at[old->result[0]].name;
     *use(m, merged->result[0]) = *use(m, old->result[0]);

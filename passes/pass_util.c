@@ -8,8 +8,14 @@
 
 ConstId value_const(const Network *net, Value v)
 {
-    const Op *op = v ? value_op(net, v) : NULL;
-    return op && op->kind == OP_const ? op->cst[0] : 0;
+    const Op *op = definition(net, v, OP_const);
+    return op ? op->cst[0] : 0;
+}
+
+Op *definition(const Network *net, Value v, OpKind kind)
+{
+    Op *def = v ? value_op(net, v) : NULL;
+    return def && def->kind == kind ? def : NULL;
 }
 
 /* const_f64 is exact only for floats and integers up to 53 bits; wider integers match nothing here. */

@@ -7,6 +7,9 @@
 /* The constant that a value is, if an op `const` defines it; 0 otherwise. */
 ConstId value_const(const Network *net, Value v);
 
+/* The op that defines v, if it is of this kind; NULL otherwise (v may be 0). */
+Op *definition(const Network *net, Value v, OpKind kind);
+
 /* Whether every element is exactly `value`; on floats −0.0 and +0.0 are different values here. Empty: true. */
 bool const_is_all(const Const *c, double value);
 

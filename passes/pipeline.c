@@ -17,30 +17,44 @@
  *
  * The order matters in three places: positive-zero comes before anything that could tell −0.0 from +0.0; folding comes
  * before shapes and identities, which look for constants; guard comes after them, so that what it adds stays as it is.
+ *
+ * What has been counted has been through all of this: any level leaves it as it is (pipeline_run).
  */
 static const char first[] = "positive-zero";
 static const char optimize[] = "fold-constants,simplify-shapes,fold-identities,merge-affine,fold-constants,dedup-constants";
 static const char last[] = "guard,dead-code";
+
+static bool is_blank(const char *s)
+{
+    return s[strspn(s, " \t\n")] == '\0';
+}
+
+static void add_part(Text *text, const char *part)
+{
+    if (!is_blank(part))
+        text_add(text, "%s%s", text->len ? "," : "", part);
+}
 
 char *pipeline_text(Arena *arena, const PipelineOptions *o)
 {
     bool argument = o->result && strcmp(o->result, "value") != 0;
     Text text = text_new(arena);
     if (!o->passes || argument || o->compute_f64)
-        text_add(&text, "inline,");
+        add_part(&text, "inline");
     if (argument)
-        text_add(&text, "result(value=%s),", o->result);
+        add_part(&text, str_printf(arena, "result(value=%s)", o->result));
     if (o->compute_f64)
-        text_add(&text, "widen,");
-    if (o->passes)
-        text_add(&text, "%s", o->passes);
-    else if (o->level <= 0)
-        text_add(&text, "%s,%s", first, last);
-    else
-        text_add(&text, "%s,%s,%s", first, optimize, last);
+        add_part(&text, "widen");
+    if (o->passes) {
+        add_part(&text, o->passes);
+    } else {
+        add_part(&text, first);
+        add_part(&text, o->level > 0 ? optimize : "");
+        add_part(&text, last);
+    }
     if (o->count_ops)
-        text_add(&text, ",count-ops");
-    return text.at;
+        add_part(&text, "count-ops");
+    return text.at ? text.at : str_dup(arena, "");
 }
 
 /* ---- reading ---- */
@@ -161,17 +175,24 @@ bool pipeline_parse(Arena *arena, Diags *diags, const char *text, bool named, Pi
 
 unsigned pipeline_given(const Module *m)
 {
-    bool inlined = true, guarded = true, counted = false;
+    bool inlined = true, guarded = true, counted = false;      /* one counted network is enough: nothing may change it */
     for (size_t i = 0; i < m->networks.len; i++) {
         const Network *net = m->networks.at[i];
         OpWalk walk;
-        FOR_EACH_OP(walk, op, net) {
+        FOR_EACH_OP(walk, op, net)
             inlined &= op->kind != OP_call;
-            counted |= op->kind == OP_tally;
-        }
+        counted |= network_is_counted(net);
         guarded &= network_is_guarded(net);
     }
     return (inlined ? PROP_inlined : 0u) | (guarded ? PROP_guarded : 0u) | (counted ? PROP_counted : 0u);
+}
+
+bool pipeline_has_ended(const Module *m)
+{
+    for (size_t i = 0; i < m->networks.len; i++)
+        if (!network_is_counted(m->networks.at[i]))
+            return false;
+    return m->networks.len > 0;
 }
 
 /* A pass that gives `property`, for messages. */

@@ -19,6 +19,9 @@ bool pipeline_parse(Arena *arena, Diags *diags, const char *text, bool named, Pi
 /* Properties that the networks of a module already have, e.g. when a dump is read back. */
 unsigned pipeline_given(const Module *m);
 
+/* Whether count-ops has seen every network: such a module is finished. */
+bool pipeline_has_ended(const Module *m);
+
 /* Whether every step finds what it needs and destroys nothing; reports, naming both passes. */
 bool pipeline_check(Diags *diags, const Pipeline *pipeline, unsigned given);
 

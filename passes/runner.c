@@ -112,12 +112,15 @@ static void run_step(Runner *r, const Step *step)
     r->stats.pass = step->pass->name;
     if (r->options->pass_stats)
         t.before = most_operations(m);
+    size_t errors = diag_errors(r->diags);
     double start = seconds_now();
     for (size_t i = 0; i < n; i++) {
         if (!module_has(m, all[i]) || !may_run(r, step, all[i]))
             continue;
         t.networks++;
         t.changed += run_on_network(r, step, all[i]);
+        if (diag_errors(r->diags) > errors)       /* what depends on this network would only repeat it */
+            break;
     }
     t.seconds = seconds_now() - start;
     if (r->verify)
@@ -211,6 +214,10 @@ bool pipeline_run(Module *m, Diags *diags, const PipelineOptions *options)
     PipelineOptions o = *options;
     if (!o.dump)
         o.dump = stderr;
+    if (pipeline_has_ended(m)) {                  /* a dump made with --count-ops: compiled as it is */
+        o.passes = o.passes ? o.passes : "";
+        o.count_ops = false;
+    }
     Pipeline pipeline;
     if (!check_names(diags, &o)
         || !pipeline_parse(m->arena, diags, pipeline_text(m->arena, &o), o.passes != NULL, &pipeline)

@@ -18,12 +18,6 @@
  */
 #include "pass_util.h"
 
-static Op *definition(const Network *net, const Op *op, uint32_t slot, OpKind kind)
-{
-    Op *def = value_op(net, op_operand(op, slot));
-    return def && def->kind == kind ? def : NULL;
-}
-
 static bool simplify_reshape(Network *net, Op *op)
 {
     Type to = value_type(net, op->result[0]);
@@ -32,7 +26,7 @@ static bool simplify_reshape(Network *net, Op *op)
         replace_op(op, a);
         return true;
     }
-    const Op *inner = definition(net, op, 0, OP_reshape);
+    const Op *inner = definition(net, op_operand(op, 0), OP_reshape);
     if (!inner)
         return false;
     op->operand[0] = op_operand(inner, 0);
@@ -65,7 +59,7 @@ static bool simplify_transpose(Network *net, Op *op)
         replace_op(op, build_reshape(&b, a, to.rank, to.dim));
         return true;
     }
-    const Op *inner = definition(net, op, 0, OP_transpose);
+    const Op *inner = definition(net, op_operand(op, 0), OP_transpose);
     if (!inner)
         return false;
     uint32_t both[IR_MAX_RANK];
@@ -115,12 +109,12 @@ static bool simplify_slice(Network *net, Op *op)
         replace_op(op, a);
         return true;
     }
-    const Op *inner = definition(net, op, 0, OP_slice);
+    const Op *inner = definition(net, op_operand(op, 0), OP_slice);
     if (inner) {
         replace_by_slice(net, op, op_operand(inner, 0), inner->attr[0].list);
         return true;
     }
-    const Op *concat = definition(net, op, 0, OP_concat);
+    const Op *concat = definition(net, op_operand(op, 0), OP_concat);
     return concat && slice_of_part(net, op, concat);
 }
 
@@ -142,12 +136,12 @@ static bool drop_empty_parts(Network *net, Op *op, uint32_t axis)
 /* Parts that are slices of one value, each where the one before ended, and equal to it in every other extent. */
 static bool join_slices(Network *net, Op *op, uint32_t axis)
 {
-    const Op *first = definition(net, op, 0, OP_slice);
+    const Op *first = definition(net, op_operand(op, 0), OP_slice);
     if (!first)
         return false;
     int64_t at = first->attr[0].list[axis];
     for (uint32_t i = 0; i < op->n_operands; i++) {
-        const Op *s = definition(net, op, i, OP_slice);
+        const Op *s = definition(net, op_operand(op, i), OP_slice);
         if (!s || op_operand(s, 0) != op_operand(first, 0) || s->attr[0].list[axis] != at)
             return false;
         for (uint32_t d = 0; d < s->attr[0].n; d++)
@@ -181,7 +175,7 @@ static bool simplify_cast(Network *net, Op *op)
 {
     Value a = op_operand(op, 0);
     Type to = value_type(net, op->result[0]);
-    const Op *inner = definition(net, op, 0, OP_cast);
+    const Op *inner = definition(net, op_operand(op, 0), OP_cast);
     if (inner && to.elem == ELEM_F32 && value_type(net, a).elem == ELEM_F64
         && value_type(net, op_operand(inner, 0)).elem == ELEM_F32)
         a = op_operand(inner, 0);

@@ -14,7 +14,8 @@
  * instead of 24. Casts from f32 are exact; outputs are rounded once, to nearest even (a value beyond the range of f32
  * becomes infinity there). Weights stay f32 in memory: affine and matmix widen them exactly. `ord` looks at the bits
  * of an f32, `within` compares with ends that are f32: their operands are rounded back. NaN, infinity and −0.0 keep
- * their kind and sign.
+ * their kind and sign. A bound that merge-affine certifies later is relative to what leaves this pass: the network as written,
+ * computed in f64.
  *
  * Ends: one sweep; every value's type is changed at most once.
  */

@@ -141,8 +141,9 @@ static void check_same_bits(uint64_t seed)
     uint64_t state = seed * 77 + 1;
     unsigned features = feature_sets[seed % N_FEATURE_SETS];
     c.net = random_network(c.m, seed, (RandomNetOptions){features, 0});
-    if (random_below(&state, 3) == 0)
-        c.net->options.contract = CONTRACT_fma;
+    Contract contract = random_below(&state, 3) == 0 ? CONTRACT_fma : CONTRACT_off;
+    for (size_t k = 0; k < c.m->networks.len; k++)
+        c.m->networks.at[k]->options.contract = contract;
     const char *passes = random_pipeline(&c, &state);
     if (!run_passes(&c, "inline,positive-zero")) {
         CU_ASSERT(refused_to_inline(&c));
@@ -198,28 +199,9 @@ static void test_levels(void)
     }
 }
 
-/* ---- widening: f64 inside, closer to the truth or as close ---- */
-
-static void test_widen(void)
-{
-    for (uint64_t seed = 0; seed < 300; seed++) {
-        Case c = case_new(seed);
-        c.net = random_network(c.m, seed, (RandomNetOptions){feature_sets[seed % N_FEATURE_SETS] & ~RANDOM_CALLS, 0});
-        CU_ASSERT(run_passes(&c, "widen,fold-constants,simplify-shapes,fold-identities,dead-code"));
-        OpWalk walk;
-        FOR_EACH_OP(walk, op, c.net)        /* nothing computes in f32 any more */
-            if (op->kind == OP_affine || op->kind == OP_add || op->kind == OP_exp || op->kind == OP_reduce)
-                CU_ASSERT(value_type(c.net, op->result[0]).elem != ELEM_F32);
-        void **in, **unused;
-        random_buffers(c.arena, c.net, seed, false, &in, &unused);
-        run(&c, in);
-        case_free(&c);
-    }
-}
-
 /* ---- counting ---- */
 
-static void check_counts(uint64_t seed)
+static void check_counts(uint64_t seed, size_t *counted)
 {
     Case c = case_new(seed);
     unsigned features = RANDOM_ALL & ~(RANDOM_TALLY | RANDOM_ODD_NAMES);
@@ -228,6 +210,8 @@ static void check_counts(uint64_t seed)
         CU_ASSERT(refused_to_inline(&c));
     } else {
         void **in, **unused;
+        ++*counted;
+        CU_ASSERT(network_is_counted(c.net));
         for (uint64_t k = 0; k < 4; k++) {
             random_buffers(c.arena, c.net, seed + k, false, &in, &unused);
             Run r = run(&c, in);
@@ -246,8 +230,10 @@ static void check_counts(uint64_t seed)
 
 static void test_counts(void)
 {
+    size_t counted = 0;
     for (uint64_t seed = 0; seed < 600; seed++)
-        check_counts(seed);
+        check_counts(seed, &counted);
+    CU_ASSERT(counted > 400);
 }
 
 /* ---- certified differences ---- */
@@ -406,6 +392,98 @@ static void test_inexact_weights(void)
     case_free(&c);
 }
 
+/* ---- widening: f64 inside, the interface as it was ---- */
+
+/* Nothing computes in f32 any more, and inputs and outputs keep their types. */
+static void test_widen(void)
+{
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        Case c = case_new(seed);
+        c.net = random_network(c.m, seed, (RandomNetOptions){feature_sets[seed % N_FEATURE_SETS] & ~RANDOM_CALLS, 0});
+        const Network *before = network_clone(c.net, "before");
+        CU_ASSERT(run_passes(&c, "widen,fold-constants,simplify-shapes,fold-identities,dead-code"));
+        OpWalk walk;
+        FOR_EACH_OP(walk, op, c.net)
+            if (op->kind == OP_affine || op->kind == OP_add || op->kind == OP_exp || op->kind == OP_reduce)
+                CU_ASSERT(value_type(c.net, op->result[0]).elem != ELEM_F32);
+        for (uint32_t i = 0; i < c.net->n_inputs; i++)
+            CU_ASSERT(type_equal(c.net->input[i].type, before->input[i].type));
+        for (uint32_t i = 0; i < c.net->n_outputs; i++)
+            CU_ASSERT(type_equal(c.net->output[i].type, before->output[i].type));
+        case_free(&c);
+    }
+}
+
+/* f32 and f64 both lie near the real value, as near as the error bound says: so they lie near each other. Over all seeds f64
+ * must make a difference somewhere, or nothing was widened. */
+static void check_widened_values(uint64_t seed, size_t *compared, size_t *different)
+{
+    enum { POINTS = 10 };
+    Case c = case_new(seed);
+    uint64_t state = seed;
+    build_affine_net(&c, &state);
+    Type x = c.net->input[0].type, y = c.net->output[0].type;
+    Run narrow[POINTS];
+    void *in[POINTS];
+    for (int p = 0; p < POINTS; p++) {
+        in[p] = arena_array(c.arena, type_count(x), type_element_bytes(x));
+        for (uint64_t i = 0; i < type_count(x); i++)
+            store_float(x, in[p], i, (double)uniform(&state));
+        narrow[p] = run(&c, &in[p]);
+    }
+    double bound = 0;
+    const char *why;
+    bool bounded = error_bound(c.arena, c.net, NULL, &bound, &why);
+    CU_ASSERT(run_passes(&c, "widen"));
+    for (int p = 0; bounded && p < POINTS; p++) {
+        Run wide = run(&c, &in[p]);
+        for (uint64_t i = 0; i < type_count(y); i++) {
+            double a = output_element(c.net, &narrow[p], i), b = output_element(c.net, &wide, i);
+            double most = y.elem == ELEM_F64 ? 0 : 2 * bound + fabs(b) * 0x1p-24;      /* the last rounding is to f32 */
+            if (!(fabs(a - b) <= most))
+                fprintf(stderr, "seed %llu: f32 %a, f64 %a, bound %a\n", (unsigned long long)seed, a, b, bound);
+            CU_ASSERT(fabs(a - b) <= most);
+            *compared += 1;
+            *different += a != b;
+        }
+    }
+    case_free(&c);
+}
+
+static void test_widened_values(void)
+{
+    size_t compared = 0, different = 0;
+    for (uint64_t seed = 1; seed <= 300; seed++)
+        check_widened_values(seed, &compared, &different);
+    CU_ASSERT(compared > 1000);
+    CU_ASSERT(different > compared / 10);
+}
+
+/* 1 + 2^-24 + 2^-24: each addition alone is lost in f32; in f64 the sum is right, and f32 can hold it. */
+static void test_widened_sum(void)
+{
+    Case c = case_new(0);
+    const char *text =
+        "format_version 1\n"
+        "const @W : f32[1,2] = [[0x1p-24, 0x1p-24]]\n"
+        "const @b : f32[1] = [1]\n"
+        "network @n(%x: f32[2]) -> (y: f32[1]) {\n"
+        "    %y = affine %x, @W, @b : f32[1]\n"
+        "    return %y\n"
+        "}\n";
+    c.m = ir_read_text(c.arena, c.diags, "sum", text, strlen(text));
+    CU_ASSERT_FATAL(c.m != NULL);
+    c.net = c.m->networks.at[0];
+    float ones[2] = {1, 1};
+    void *in[1] = {ones};
+    Run narrow = run(&c, in);
+    CU_ASSERT(run_passes(&c, "widen"));
+    Run wide = run(&c, in);
+    CU_ASSERT_EQUAL(((float *)narrow.out[0])[0], 1.0f);
+    CU_ASSERT_EQUAL(((float *)wide.out[0])[0], 1.0f + 0x1p-23f);
+    case_free(&c);
+}
+
 /* ---- guards ---- */
 
 static void check_guard(Outside outside, float x, int status, float y)
@@ -478,6 +556,28 @@ static void test_pipelines(void)
     CU_ASSERT(!pipeline_run(c.m, c.diags, &(PipelineOptions){.stop_after = "all"}));
     PipelineOptions all = {.level = 0, .compute_f64 = true, .result = "argmin", .count_ops = true};
     CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &all), "inline,result(value=argmin),widen,positive-zero,guard,dead-code,count-ops");
+    all.passes = "";
+    CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &all), "inline,result(value=argmin),widen,count-ops");
+    CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &(PipelineOptions){.passes = " ", .count_ops = true}), "count-ops");
+    CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &(PipelineOptions){.passes = "guard", .count_ops = true}), "guard,count-ops");
+    CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &(PipelineOptions){.passes = ""}), "");
+    case_free(&c);
+}
+
+/* Three networks cannot be inlined for one reason: it is said once. */
+static void test_one_message(void)
+{
+    Case c = case_new(0);
+    const char *text =
+        "format_version 1\n"
+        "network @early(%x: f32[1]) -> (y: f32[1]) {\n%s = active %x, pred = gt0 : set[1]\neach %s {|%i: idx[1]|\nreturn %x\n}\nreturn %x\n}\n"
+        "network @a(%x: f32[1]) -> (y: f32[1]) {\n%p = call %x, callee = @early : f32[1]\nreturn %p\n}\n"
+        "network @b(%x: f32[1]) -> (y: f32[1]) {\n%p = call %x, callee = @early : f32[1]\nreturn %p\n}\n"
+        "network @c(%x: f32[1]) -> (y: f32[1]) {\n%p = call %x, callee = @early : f32[1]\nreturn %p\n}\n";
+    c.m = ir_read_text(c.arena, c.diags, "three", text, strlen(text));
+    CU_ASSERT_FATAL(c.m != NULL);
+    CU_ASSERT(!run_passes(&c, "inline"));
+    CU_ASSERT_EQUAL(diag_errors(c.diags), 1);
     case_free(&c);
 }
 
@@ -522,12 +622,15 @@ void suite_passes(void)
     CU_add_test(s, "same bits", test_same_bits);
     CU_add_test(s, "levels", test_levels);
     CU_add_test(s, "widen", test_widen);
+    CU_add_test(s, "widened values", test_widened_values);
+    CU_add_test(s, "a widened sum", test_widened_sum);
     CU_add_test(s, "counts", test_counts);
     CU_add_test(s, "certified", test_certified);
     CU_add_test(s, "bound is near", test_bound_is_near);
     CU_add_test(s, "inexact weights", test_inexact_weights);
     CU_add_test(s, "guard", test_guard);
     CU_add_test(s, "pipelines", test_pipelines);
+    CU_add_test(s, "one message", test_one_message);
     CU_add_test(s, "ceremony", test_ceremony);
     CU_add_test(s, "registry", test_registry);
 }
