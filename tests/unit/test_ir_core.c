@@ -3,6 +3,7 @@
 
 #include <CUnit/Basic.h>
 #include <string.h>
+#include <time.h>
 
 typedef struct Fixture { Arena *arena; Module *m; } Fixture;
 
@@ -160,6 +161,24 @@ static void replaced_values_are_followed_then_settled(void)
     arena_free(f.arena);
 }
 
+/* As many constants of one name as a program can ask for: quadratic work would take minutes. */
+static void many_constants_of_one_name(void)
+{
+    enum { MANY = 200000 };
+    Fixture f = set_up();
+    static const float one = 1;
+    ConstId taken = const_add(f.m, "W.3", type_f32(), &one, NOWHERE), last = 0;
+    clock_t start = clock();
+    for (int i = 0; i < MANY; i++)
+        last = const_add(f.m, "W", type_f32(), &one, NOWHERE);
+    CU_ASSERT((double)(clock() - start) < 5.0 * CLOCKS_PER_SEC);
+    CU_ASSERT_STRING_EQUAL(const_get(f.m, taken)->name, "W.3");
+    CU_ASSERT_STRING_EQUAL(const_get(f.m, taken + 1)->name, "W");
+    CU_ASSERT_STRING_EQUAL(const_get(f.m, taken + 3)->name, "W.4");
+    CU_ASSERT_STRING_EQUAL(const_get(f.m, last)->name, "W.200001");
+    arena_free(f.arena);
+}
+
 static void clones_are_equal_and_apart(void)
 {
     Fixture f = set_up();
@@ -229,6 +248,7 @@ void suite_ir_core(void)
     CU_add_test(s, "built networks verify", built_networks_verify);
     CU_add_test(s, "typing rules say both numbers", typing_rules_say_both_numbers);
     CU_add_test(s, "replaced values are followed, then settled", replaced_values_are_followed_then_settled);
+    CU_add_test(s, "many constants of one name", many_constants_of_one_name);
     CU_add_test(s, "clones are equal and apart", clones_are_equal_and_apart);
     CU_add_test(s, "calls inline", calls_inline);
     CU_add_test(s, "equal constants become one", equal_constants_become_one);
