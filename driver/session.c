@@ -69,6 +69,12 @@ static bool runs_here(Session *s)
     return false;
 }
 
+/* Counting zero weights reads them all: only when someone will see the number. */
+static bool shows_figures(const Options *o)
+{
+    return o->verb == VERB_REPORT || o->ops != OPS_NONE || (o->verb == VERB_COMPILE && o->product == PRODUCT_JSON);
+}
+
 bool session_compile(Session *s)
 {
     const Options *o = s->options;
@@ -80,7 +86,8 @@ bool session_compile(Session *s)
     if (o->verb != VERB_COMPILE)                                /* the other networks of the file are not asked for */
         module_keep(s->module, s->entry);
     s->dense_ops = network_cost(s->entry).range.max;
-    s->nonzero_ops = network_nonzero_cost(s->entry);
+    if (shows_figures(o))
+        s->nonzero_ops = network_nonzero_cost(s->entry);
     s->dense_bytes = network_const_bytes(s->entry);
     return pipeline_run(s->module, s->diags, &o->pipeline) && within_budgets(s);
 }

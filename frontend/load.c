@@ -42,12 +42,20 @@ static Module *load_import(Arena *arena, Diags *diags, const char *path, const L
     return options && options->box && !fe_set_box(net, options->box) ? NULL : m;
 }
 
-/* A dump says everything itself; the command line may still say otherwise. */
+/* A dump says everything itself, and its body may already be made for its box policy and contraction: to say otherwise
+ * on the command line would be to lie about the body. */
 static Module *load_dump(Arena *arena, Diags *diags, const char *path, const LoadOptions *options)
 {
     Module *m = ir_read(arena, diags, path);
-    for (size_t k = 0; m && k < m->networks.len; k++)
-        fe_override(&m->networks.at[k]->options, options);
+    for (size_t k = 0; m && k < m->networks.len; k++) {
+        NetOptions *says = &m->networks.at[k]->options, before = *says;
+        fe_override(says, options);
+        if (says->contract != before.contract || says->outside != before.outside) {
+            diag_error(diags, m->networks.at[k]->span, "network `%s` of a dump says its own contraction and box policy; change its options(...), "
+                       "or compile its source anew", m->networks.at[k]->name);
+            return NULL;
+        }
+    }
     if (m && options && options->box) {
         if (m->networks.len == 1 && m->networks.at[0]->n_inputs > 0 && !m->networks.at[0]->input[0].box)
             return fe_set_box(m->networks.at[0], options->box) ? m : NULL;

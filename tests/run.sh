@@ -8,7 +8,7 @@
 #     diag        tests/diag: bad input and its whole message         driver  tests/run/driver.sh: the command line
 #     docs        every README's programs and commands                examples  the newcomer's programs, from another folder
 #     nets        real networks: values, bits, counts, text           abi     tests/run/abi: objects in C and C++ programs
-#     replay      saved inputs of the fuzzers
+#     conformance ONNX's own models of its operators              replay  saved inputs of the fuzzers
 #     asan        unit, ir, diag, driver, nets and replay again in build-asan/, under AddressSanitizer and UBSan
 #
 # Builds into build/ and build-asan/ (CNET_BUILD=DIR: DIR/ and DIR-asan/). The last line counts what passed, failed and was
@@ -17,7 +17,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 tree=$PWD
 build=${CNET_BUILD:-$tree/build}
-all='unit ir diag driver docs examples nets abi replay asan'
+all='unit ir diag driver docs examples nets abi conformance replay asan'
 stages=${*:-$all}
 for stage in $stages; do
     case " $all " in *" $stage "*) ;; *) echo "no stage \`$stage\`; there are: $all" >&2; exit 2 ;; esac
@@ -68,7 +68,7 @@ stage()
     # shellcheck disable=SC2086
     set -- "$*" $counts
     if [ $status != 0 ] && [ "$3" = 0 ]; then set -- "$1" "$2" 1 "$4"; fi
-    printf '%-10s %5d passed %4d failed %3d skipped   (%d s)\n' "$name" "$2" "$3" "$4" $(($(date +%s) - start))
+    printf '%-11s %5d passed %4d failed %3d skipped   (%d s)\n' "$name" "$2" "$3" "$4" $(($(date +%s) - start))
     if [ $status != 0 ] || [ "$3" != 0 ]; then
         printf 'FAILED (status %d): %s\n' "$status" "$1"
         tail -n 200 "$log" | sed 's/^/    /'
@@ -124,6 +124,7 @@ wanted docs     && stage docs "$build" "$python" tests/docs.py "--cnetc=$cnetc"
 wanted examples && stage examples "$build" sh tests/run/examples.sh "$build"
 wanted nets     && stage nets "$build" "$python" tests/nets.py "--cnetc=$cnetc"
 wanted abi      && stage abi "$build" sh tests/run/abi/run.sh "$build"
+wanted conformance && stage conformance "$build" "$python" tests/conformance.py "--cnetc=$cnetc"
 wanted replay   && stage replay "$build" replay "$build"
 
 if wanted asan; then
