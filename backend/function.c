@@ -10,6 +10,7 @@
  * In: network, plan, level. Out: the function. The one idea: a scalar is an SSA value, a tensor is an address that the
  * plan has already chosen; so an op reads places and writes places, and knows nothing about lifetimes.
  */
+#include "../runtime/cnet.h"
 #include "gen.h"
 
 #include <string.h>
@@ -228,6 +229,43 @@ static LLVMValueRef align_scratch(Fn *f, LLVMValueRef scratch)
     return be_at(f, scratch, lost);
 }
 
+/* Indices come from outside: one that is none would read beyond a table. Jumps to a refusal if input `i` holds one. */
+static void check_indices(Fn *f, uint32_t i, LLVMBasicBlockRef refuse)
+{
+    Type t = f->net->input[i].type, element = type_element(t);
+    uint64_t n = type_count(t);
+    Loop loop = {0};
+    if (n == 0)
+        return;
+    if (n > 1)
+        loop = be_loop(f, n, 1, "indices");
+    LLVMValueRef index = be_load(f, element, f->in[i], n > 1 ? loop.i : be_size(f->e, 0), 1);
+    LLVMValueRef is_one = LLVMBuildICmp(f->b, LLVMIntULT, index, LLVMConstInt(f->e->i32, t.n, 0), "");
+    LLVMBasicBlockRef fine = be_new_block(f, "index");
+    LLVMBuildCondBr(f->b, is_one, fine, refuse);
+    LLVMPositionBuilderAtEnd(f->b, fine);
+    if (n > 1)
+        be_loop_end(f, &loop);
+}
+
+static void check_inputs(Fn *f)
+{
+    LLVMBasicBlockRef refuse = NULL;
+    for (uint32_t i = 0; i < f->net->n_inputs; i++)
+        if (f->net->input[i].type.elem == ELEM_IDX) {
+            if (!refuse)
+                refuse = be_new_block(f, "refuse");
+            check_indices(f, i, refuse);
+        }
+    if (!refuse)
+        return;
+    LLVMBasicBlockRef here = LLVMGetInsertBlock(f->b);
+    LLVMPositionBuilderAtEnd(f->b, refuse);
+    LLVMBuildStore(f->b, LLVMConstInt(f->e->i32, (uint32_t)CNET_BAD_ARGUMENT, true), f->status);
+    LLVMBuildBr(f->b, f->exit);
+    LLVMPositionBuilderAtEnd(f->b, here);
+}
+
 static void prologue(Fn *f)
 {
     Emitter *e = f->e;
@@ -243,6 +281,7 @@ static void prologue(Fn *f)
         f->counter[k] = LLVMBuildAlloca(f->b, e->i64, "counter");
         LLVMBuildStore(f->b, LLVMConstInt(e->i64, 0, 0), f->counter[k]);
     }
+    check_inputs(f);
     for (uint32_t i = 0; i < f->net->n_inputs; i++) {
         Value v = f->net->body->arg[i];
         Type t = value_type(f->net, v);

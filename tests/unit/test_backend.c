@@ -2,6 +2,7 @@
  *
  *   random networks     every level this CPU has, both contractions, stack and scratch; statuses and tallies too
  *   dense layers        every size that makes another kernel: rows and columns around vectors, tiles and chains
+ *   indices             inputs that are none are refused as the interpreter refuses them
  *   odd values          NaN, infinities, -0.0, in weights, biases and inputs
  *   sizes, symbols      what be_sizes says; names that are no C identifiers
  *   refusals            targets and options that cannot be had are diagnostics
@@ -206,6 +207,54 @@ static void test_many_words(void)
     }
 }
 
+/* ---- indices from outside --------------------------------------------------------------------------------------------------------- */
+
+static const char choosing[] =
+    "format_version 1\n"
+    "const @S : stack f32[3,2] = [[0x1p+0, 0x1p+1], [0x1.8p+1, 0x1p+2], [0x1.4p+2, 0x1.8p+2]]\n"
+    "network @n(%i: idx[3], %l: idx[3][4]) -> (y: f32[2], z: i32) {\n"
+    "    %s = row @S[%i] : f32[2]\n"
+    "    %y = each %l, %s : f32[2] { |%k: idx[3], %sum: f32[2]|\n"
+    "        %t = row @S[%k] : f32[2]\n"
+    "        %next = add %sum, %t : f32[2]\n"
+    "        yield %next\n"
+    "    }\n"
+    "    %z = cast %i : i32\n"
+    "    return %y, %z\n"
+    "}\n";
+
+/* Every place of an index in turn holds what is none; outputs keep what they held. */
+static void indices_at(Case *c, int level)
+{
+    static const int32_t values[] = {0, 2, 3, -1, INT32_MIN, INT32_MAX};
+    Interp *interp = interp_new(c->arena, c->net);
+    Jit *jit = be_jit(c->arena, c->net, &c->options, level);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(jit);
+    for (int place = 0; place < 5; place++)
+        for (size_t k = 0; k < sizeof values / sizeof *values; k++) {
+            int32_t index[5] = {1, 0, 1, 2, 0}, z[2] = {7, 7};
+            float y[2][2] = {{7, 7}, {7, 7}};
+            index[place] = values[k];
+            const void *in[2] = {index, index + 1};
+            int expected = interp_run(interp, in, (void *[]){y[0], &z[0]}, NULL, NULL, NULL);
+            CU_ASSERT_EQUAL(expected, k < 2 ? 0 : -2);
+            CU_ASSERT_EQUAL(be_jit_run(jit, in, (void *[]){y[1], &z[1]}, NULL), expected);
+            CU_ASSERT_TRUE(memcmp(y[0], y[1], sizeof y[0]) == 0 && z[0] == z[1]);
+        }
+}
+
+static void test_indices(void)
+{
+    Case c = case_new(8);
+    c.m = ir_read_text(c.arena, c.diags, "t", choosing, strlen(choosing));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c.m);
+    c.net = c.m->networks.at[0];
+    int levels = host_levels();
+    for (int level = levels ? 1 : 0; level <= levels; level++)
+        indices_at(&c, level);
+    arena_free(c.arena);
+}
+
 /* ---- odd values ------------------------------------------------------------------------------------------------------------------ */
 
 /* -0.0 in the bias, infinities times zero, NaN through a relu: samples 1 and 3 of check() are wild, and so are weights. */
@@ -319,6 +368,7 @@ void suite_backend(void)
     CU_add_test(s, "regions and exits", test_regions);
     CU_add_test(s, "layers of every shape", test_shapes);
     CU_add_test(s, "integers of many words", test_many_words);
+    CU_add_test(s, "indices that are none", test_indices);
     CU_add_test(s, "NaN, infinity, -0.0", test_odd_values);
     CU_add_test(s, "sizes and scratch", test_sizes);
     CU_add_test(s, "symbols", test_symbols);
