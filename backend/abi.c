@@ -4,6 +4,7 @@
  * the network's name. backend/README.md is the contract, runtime/cnet.h its types; the structures here are laid out as a
  * C compiler for the target lays them out.
  */
+#include "../runtime/cnet.h"
 #include "gen.h"
 
 #include <ctype.h>
@@ -137,8 +138,6 @@ static void batch(Emitter *e, const Network *net, const Plan *plan, const char *
     LLVMBuildRet(e->b, worst);
 }
 
-static const uint32_t BAD_ARGUMENT = (uint32_t)-2;            /* CNET_BAD_ARGUMENT */
-
 /* A call with the arguments from in[], out[], scratch, counts. */
 static void run_call(Emitter *e, const Network *net, const Plan *plan, LLVMValueRef run, LLVMValueRef callee, bool counted)
 {
@@ -161,7 +160,7 @@ static void run_call(Emitter *e, const Network *net, const Plan *plan, LLVMValue
 static LLVMValueRef generic_run(Emitter *e, const Network *net, const Plan *plan, const char *name, LLVMValueRef eval, LLVMValueRef counted)
 {
     LLVMTypeRef params[4] = {e->ptr, e->ptr, e->ptr, e->ptr};
-    LLVMValueRef run = visible(e, name, LLVMFunctionType(e->i32, params, 4, 0)), refuse = LLVMConstInt(e->i32, BAD_ARGUMENT, true);
+    LLVMValueRef run = visible(e, name, LLVMFunctionType(e->i32, params, 4, 0)), refuse = LLVMConstInt(e->i32, (uint32_t)CNET_BAD_ARGUMENT, true);
     LLVMBasicBlockRef plain = LLVMAppendBasicBlockInContext(e->c, run, "plain"), count = LLVMAppendBasicBlockInContext(e->c, run, "counts");
     if (plan->scratch) {
         LLVMBasicBlockRef bad = LLVMAppendBasicBlockInContext(e->c, run, "bad"), fine = LLVMAppendBasicBlockInContext(e->c, run, "fine");
@@ -222,14 +221,21 @@ static LLVMValueRef tensor(Emitter *e, const Network *net, const Port *port, boo
     LLVMValueRef dims[IR_MAX_RANK];
     for (uint32_t d = 0; d < IR_MAX_RANK; d++)
         dims[d] = number32(e, d < t.rank ? t.dim[d] : 0);
-    uint32_t kind = t.elem == ELEM_F32 ? 1 : t.elem == ELEM_F64 ? 2 : 3;         /* CNET_F32, CNET_F64, CNET_INT */
+    uint32_t kind = t.elem == ELEM_F32 ? CNET_F32 : t.elem == ELEM_F64 ? CNET_F64 : t.elem == ELEM_IDX ? CNET_IDX : CNET_INT;
     uint32_t bits = t.elem == ELEM_INT ? t.n : 8 * type_element_bytes(t);
     LLVMValueRef field[] = {
-        text(e, port->name ? port->name : ""), number32(e, kind), number32(e, bits), number32(e, t.rank),
-        LLVMConstArray2(e->i32, dims, IR_MAX_RANK), number64(e, type_count(t)),
-        input ? box_of(e, net, port) : LLVMConstNull(e->ptr)};
+        text(e, port->name ? port->name : ""), input ? box_of(e, net, port) : LLVMConstNull(e->ptr), number32(e, kind),
+        number32(e, bits), number32(e, t.rank), LLVMConstArray2(e->i32, dims, IR_MAX_RANK), number32(e, 0),
+        number64(e, type_count(t)), number64(e, t.elem == ELEM_IDX ? t.n : 0), LLVMConstNull(LLVMArrayType2(e->i64, 4))};
     return LLVMConstStructInContext(e->c, field, sizeof field / sizeof *field, 0);
 }
+
+/* sizeof(cnet_tensor) on the target. */
+static uint32_t tensor_size(const Emitter *e)
+{
+    return 2 * e->target.pointer_bits / 8 + 88;
+}
+_Static_assert(sizeof(cnet_tensor) == 2 * sizeof(void *) + 88, "tensor() and tensor_size() follow runtime/cnet.h");
 
 static LLVMValueRef tensors(Emitter *e, const Network *net, bool inputs)
 {
@@ -249,7 +255,7 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static void descriptor(Emitter *e, const Network *net, const Plan *plan, const char *symbol, LLVMValueRef run)
+static void descriptor(Emitter *e, const Network *net, const Plan *plan, const char *symbol, LLVMValueRef run, bool counted)
 {
     const Module *m = net->module;
     Counts most = network_cost(net).range.max;
@@ -259,14 +265,14 @@ static void descriptor(Emitter *e, const Network *net, const Plan *plan, const c
     char *hash = str_printf(e->arena, "%016llx%016llx", (unsigned long long)m->source_hash.hi, (unsigned long long)m->source_hash.lo);
     LLVMTypeRef double_ = LLVMDoubleTypeInContext(e->c);
     LLVMValueRef field[] = {
-        number32(e, 0x74656e63u), number32(e, 1), number64(e, 0), text(e, net->name),
+        number32(e, CNET_MAGIC), number32(e, CNET_ABI_VERSION), number64(e, 0), text(e, net->name),
         text(e, base_name(m->source_name ? m->source_name : "")), text(e, hash),
         text(e, "cnetc " CNET_VERSION " (LLVM " LLVM_VERSION_STRING ")"), text(e, e->options->options_text ? e->options->options_text : ""),
-        number32(e, net->n_inputs), number32(e, net->n_outputs), tensors(e, net, true), tensors(e, net, false),
-        number32(e, net->options.numerics), number32(e, net->options.contract), number32(e, net->options.outside), number32(e, !boxed),
+        run, tensors(e, net, true), tensors(e, net, false), number32(e, net->n_inputs), number32(e, net->n_outputs), number32(e, tensor_size(e)), number32(e, counted),
+        number32(e, net->options.numerics), number32(e, net->options.contract), number32(e, net->options.outside), number32(e, boxed ? CNET_NAN_OUTSIDE : CNET_NAN_PROPAGATES),
         LLVMConstReal(double_, net->certified_error), number64(e, most.add), number64(e, most.mul), number64(e, most.cmp),
         number64(e, most.other), number64(e, network_cost(net).total_max), number64(e, be_scratch_bytes(&e->target, plan)), number64(e, 1),
-        number64(e, plan->scratch ? 0 : plan->frame_bytes), number64(e, be_model_bytes(&e->target, net)), run};
+        number64(e, plan->scratch ? 0 : plan->frame_bytes), number64(e, be_model_bytes(&e->target, net))};
     enum { STRUCT_SIZE = 2, N = sizeof field / sizeof *field };
     LLVMTypeRef types[N];
     for (int i = 0; i < N; i++)
@@ -292,5 +298,5 @@ void be_entry_points(Emitter *e, const Network *net, const Plan *plan, LLVMValue
         export(e, str_printf(e->arena, "%s_eval_counted", symbol), counted);
     batch(e, net, plan, str_printf(e->arena, "%s_eval_batch", symbol), eval);
     LLVMValueRef run = generic_run(e, net, plan, str_printf(e->arena, "%s_run", symbol), eval, counted);
-    descriptor(e, net, plan, symbol, run);
+    descriptor(e, net, plan, symbol, run, counted != NULL);
 }

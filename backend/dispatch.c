@@ -8,6 +8,7 @@
  * stores the same pointer twice and needs no lock; and the slot is the only byte that generated code ever writes outside
  * its caller's memory. No ifunc: it is no faster, and glibc's alone.
  */
+#include "../runtime/cnet.h"
 #include "gen.h"
 
 #include <string.h>
@@ -120,7 +121,7 @@ static LLVMValueRef new_function(Emitter *e, const char *name, LLVMTypeRef type)
 static LLVMValueRef refusing_body(Emitter *e, const char *name, LLVMTypeRef type)
 {
     LLVMValueRef fn = new_function(e, str_printf(e->arena, "%s.refuse", name), type);
-    LLVMBuildRet(e->b, LLVMConstInt(e->i32, (uint64_t)-1, true));
+    LLVMBuildRet(e->b, LLVMConstInt(e->i32, (uint32_t)CNET_UNSUPPORTED_CPU, true));
     return fn;
 }
 

@@ -164,7 +164,7 @@ static void network(Text *out, Arena *a, const Network *net, const TargetOptions
         parameters(out, a, net, &plan, false);
         text_add(out, "%scnet_counts *counts);\n", comma);
     }
-    text_add(out, "/* n times, strides in elements; the worst status: the least negative one's if any, else the greatest. */\n"
+    text_add(out, "/* n times, strides in elements; the worst status: the lowest if any is negative, else the greatest. */\n"
                   "int %s_eval_batch(size_t n%s", symbol, comma);
     if (*comma)
         parameters(out, a, net, &plan, true);

@@ -44,28 +44,29 @@ has() { command -v "$1" >/dev/null 2>&1; }
 # Nothing undefined: the object needs no library at all.
 alone() { [ -z "$(nm -u "$1")" ] || { nm -u "$1"; false; }; }
 
-# ---- the three networks ----
+# ---- the networks ----
 
 "$python" "$here/wide.py" >wide.cnir || exit 1
 check 'compile three' compile --count-ops "$here/three.cnir" -o three.o --header=three.h
 check 'compile scaled' compile "$here/scaled.cnir" -o scaled.o --header=scaled.h
+check 'compile choice' compile "$here/choice.cnir" -o choice.o --header=choice.h
 check 'compile wide with little stack' compile --max-stack=4096 wide.cnir -o wide.o --header=wide.h
 check 'the same input, the same bytes' sh -c "'$cnetc' -O0 --count-ops '$here/three.cnir' -o again.o --header=again.h && cmp three.o again.o"
-for object in three scaled wide; do check "$object.o needs nothing" alone $object.o; done
+for object in three scaled choice wide; do check "$object.o needs nothing" alone $object.o; done
 
 # ---- applications ----
 
-check 'C99' $cc -std=c99 $strict -I. "$here/use.c" three.o scaled.o wide.o -o use_c
+check 'C99' $cc -std=c99 $strict -I. "$here/use.c" three.o scaled.o choice.o wide.o -o use_c
 check 'runs in C' sh -c './use_c >use.txt || { cat use.txt; false; }'
-check 'C++11' $cxx -std=c++11 $strict -I. -x c++ "$here/use.c" -x none three.o scaled.o wide.o -o use_cxx
+check 'C++11' $cxx -std=c++11 $strict -I. -x c++ "$here/use.c" -x none three.o scaled.o choice.o wide.o -o use_cxx
 check 'the same bits in C++' sh -c './use_cxx | diff use.txt -'
-check 'position independent' $cc -shared -Wl,-z,text,-z,defs -nostdlib three.o scaled.o wide.o -o libnets.so
+check 'position independent' $cc -shared -Wl,-z,text,-z,defs -nostdlib three.o scaled.o choice.o wide.o -o libnets.so
 check 'through a shared object' sh -c "$cc -std=c99 -I. '$here/use.c' ./libnets.so -Wl,-rpath,. -o use_so && ./use_so | diff use.txt -"
-check 'static' sh -c "$cc -std=c99 -static -I. '$here/use.c' three.o scaled.o wide.o -o use_static && ./use_static | diff use.txt -"
+check 'static' sh -c "$cc -std=c99 -static -I. '$here/use.c' three.o scaled.o choice.o wide.o -o use_static && ./use_static | diff use.txt -"
 check 'a prefix' sh -c "'$cnetc' -O0 --prefix=my_ '$here/three.cnir' -o my.o --header=my.h && nm my.o | grep -q ' T my_three_eval\$'"
 check 'with a prefix beside the original' sh -c "printf '#include \"my.h\"\n#include \"three.h\"\nint main(void) { float x[3] = {0}, y[2], z[2]; return my_three_eval(x, y) != 0 || three_eval(x, z) != 0 || y[0] != z[0]; }\n' >two.c && $cc -std=c99 $strict -I. two.c my.o three.o -o two && ./two"
 
-check 'an assembler makes the same of -S' sh -c "'$cnetc' -O0 -S --max-stack=4096 wide.cnir -o wide.s --header=wide.h && $cc -c wide.s -o wide_s.o && $cc -std=c99 -I. '$here/use.c' three.o scaled.o wide_s.o -o use_s && ./use_s | diff use.txt -"
+check 'an assembler makes the same of -S' sh -c "'$cnetc' -O0 -S --max-stack=4096 wide.cnir -o wide.s --header=wide.h && $cc -c wide.s -o wide_s.o && $cc -std=c99 -I. '$here/use.c' three.o scaled.o choice.o wide_s.o -o use_s && ./use_s | diff use.txt -"
 
 # ---- threads ----
 
@@ -89,8 +90,9 @@ if has aarch64-linux-gnu-gcc && has qemu-aarch64; then
         mkdir arm && cd arm && cp ../wide.cnir ../use.txt . &&
         '$cnetc' -O0 --target=aarch64-linux-gnu --count-ops '$here/three.cnir' -o a3.o --header=three.h &&
         '$cnetc' -O0 --target=aarch64-linux-gnu '$here/scaled.cnir' -o as.o --header=scaled.h &&
+        '$cnetc' -O0 --target=aarch64-linux-gnu '$here/choice.cnir' -o ac.o --header=choice.h &&
         '$cnetc' -O0 --target=aarch64-linux-gnu --max-stack=4096 wide.cnir -o aw.o --header=wide.h &&
-        aarch64-linux-gnu-gcc -std=c99 $strict -static -I. '$here/use.c' a3.o as.o aw.o -o use_arm && qemu-aarch64 ./use_arm | diff use.txt -"
+        aarch64-linux-gnu-gcc -std=c99 $strict -static -I. '$here/use.c' a3.o as.o ac.o aw.o -o use_arm && qemu-aarch64 ./use_arm | diff use.txt -"
 else
     skip 'aarch64 under qemu' 'needs aarch64-linux-gnu-gcc and qemu-aarch64'
 fi

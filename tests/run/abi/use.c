@@ -2,10 +2,12 @@
  *
  * Prints the bits of every result, so that two builds can be compared; exits with 1 at the first broken promise.
  */
+#include "choice.h"
 #include "scaled.h"
 #include "three.h"
 #include "wide.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +77,8 @@ static void descriptor(void)
     in[0] = inside;
     out[0] = y;
     CHECK(n->magic == 0x74656e63u && n->abi_version == 1 && n->struct_size == sizeof *n);
+    CHECK(n->tensor_size == sizeof(cnet_tensor) && n->counted == 1 && scaled_network.counted == 0 && n->nan_policy == CNET_NAN_OUTSIDE);
+    CHECK(scaled_network.nan_policy == CNET_NAN_PROPAGATES && n->inputs[0].below == 0 && n->inputs[0].reserved[3] == 0);
     CHECK(strcmp(n->name, "three") == 0 && strlen(n->source_hash) == 32 && strchr(n->source, '/') == NULL);
     CHECK(n->n_inputs == THREE_INPUTS && n->n_outputs == 1 && n->inputs[0].count == 3 && n->inputs[0].rank == 1);
     CHECK(n->inputs[0].type == CNET_F32 && n->inputs[0].dims[0] == 3 && strcmp(n->inputs[0].name, "x") == 0);
@@ -94,6 +98,32 @@ static void two_of_each(void)
     CHECK(scaled_eval(x, &add, y, &best) == CNET_OK && best == 42 && y[2] == 2 && y[3] == 0);
     show("scaled", y, sizeof y);
     CHECK(scaled_network.inputs[1].type == CNET_INT && scaled_network.inputs[1].bits == 32 && scaled_network.inputs[1].rank == 0);
+}
+
+/* Indices: what is none is refused by every entry point, and nothing is written. */
+static void indices(void)
+{
+    int32_t i = 2, list[5] = {0, 1, 2, 3, 0}, rows[3] = {1, 3, -1};
+    float y[2] = {7, 7}, z[2];
+    const void *in[2];
+    void *out[1];
+    const cnet_tensor *second = (const cnet_tensor *)((const char *)choice_network.inputs + choice_network.tensor_size);
+    in[0] = &i;
+    in[1] = list;
+    out[0] = z;
+    CHECK(choice_network.inputs[0].type == CNET_IDX && choice_network.inputs[0].below == 3 && choice_network.inputs[0].bits == 32);
+    CHECK(second->type == CNET_IDX && second->below == 4 && second->count == 5 && strcmp(second->name, "l") == 0);
+    CHECK(choice_eval(&i, list, y) == CNET_OK && choice_network.run(in, out, NULL, NULL) == CNET_OK && memcmp(y, z, sizeof y) == 0);
+    show("choice", y, sizeof y);
+    y[0] = y[1] = 7;
+    for (i = 3; i; i = i == 3 ? 2147483647 : i == 2147483647 ? -1 : i == -1 ? -2147483647 : 0)
+        CHECK(choice_eval(&i, list, y) == CNET_BAD_ARGUMENT && y[0] == 7 && y[1] == 7);
+    list[4] = 4;
+    CHECK(choice_eval(&i, list, y) == CNET_BAD_ARGUMENT && choice_network.run(in, out, NULL, NULL) == CNET_BAD_ARGUMENT);
+    list[4] = -1;
+    CHECK(choice_eval(&i, list, y) == CNET_BAD_ARGUMENT && y[0] == 7);
+    list[4] = 3;
+    CHECK(choice_eval_batch(3, rows, 1, list, 0, z, 0) == CNET_BAD_ARGUMENT);
 }
 
 /* Wider than --max-stack: the caller brings the memory, at any alignment. */
@@ -119,6 +149,7 @@ int main(void)
     batch();
     descriptor();
     two_of_each();
+    indices();
     scratch();
     return 0;
 }
