@@ -19,12 +19,22 @@ void measured_add(Measured *m, Counts row)
  * reach them all), all to be divided by `per`: 1, or the number of rows of a mean. */
 typedef struct Figure { const char *name, *meaning; Counts counts; uint64_t total, per; } Figure;
 
-enum { KINDS = 5 };
+enum { KINDS = 5, FIGURES = 10 };
 static const char *const kind_name[KINDS] = {"add", "mul", "cmp", "other", "total"};
 
 static void kinds_of(const Figure *f, uint64_t kind[KINDS])
 {
     kind[0] = f->counts.add, kind[1] = f->counts.mul, kind[2] = f->counts.cmp, kind[3] = f->counts.other, kind[4] = f->total;
+}
+
+/* In 1024ths, so that it prints like a mean. */
+static Figure expected_figure(const Network *net)
+{
+    enum { UNIT = 1024 };
+    MeanCounts mean = network_expected_cost(net);
+    Counts c = {.add = (uint64_t)(mean.add * UNIT), .mul = (uint64_t)(mean.mul * UNIT), .cmp = (uint64_t)(mean.cmp * UNIT),
+                .other = (uint64_t)(mean.other * UNIT)};
+    return (Figure){"expected_ops", "if branches are even and sets half full", c, counts_total(c), UNIT};
 }
 
 static size_t figures(const Session *s, const Measured *measured, Figure *f)
@@ -39,6 +49,8 @@ static size_t figures(const Session *s, const Measured *measured, Figure *f)
         f[n++] = (Figure){"mean_ops", "mean over the rows", measured->sum, counts_total(measured->sum), measured->rows};
         f[n++] = (Figure){"max_ops", "the row that cost most", measured->max, measured->total_max, 1};
     }
+    f[n++] = (Figure){"min_ops", "proven: no input costs less", cost.range.min, cost.total_min, 1};
+    f[n++] = expected_figure(s->entry);
     f[n++] = (Figure){"bound_ops", "proven: no input costs more", cost.range.max, cost.total_max, 1};
     f[n++] = (Figure){"guard_ops", "of these, checks of the box", guard, counts_total(guard), 1};
     f[n++] = (Figure){"paper_ops", "the bound as the papers count", paper, paper_total, 1};
@@ -85,7 +97,7 @@ static void json_figure(FILE *out, const Figure *f)
 
 void ops_json(const Session *s, const Measured *measured, FILE *out)
 {
-    Figure f[8];
+    Figure f[FIGURES];
     size_t n = figures(s, measured, f);
     fprintf(out, "{\n  \"format_version\": 1,\n  \"network\": ");
     json_string(out, s->entry->name);
@@ -98,7 +110,7 @@ void ops_json(const Session *s, const Measured *measured, FILE *out)
 
 void ops_table(const Session *s, const Measured *measured, FILE *out)
 {
-    Figure f[8];
+    Figure f[FIGURES];
     size_t n = figures(s, measured, f);
     fprintf(out, "network %s", s->entry->name);
     if (measured)

@@ -378,6 +378,9 @@ typedef struct CostRange { Counts min, max; } CostRange;  /* componentwise bound
 /* Over all inputs: what one evaluation can execute. `max` bounds every run; total_max bounds the sum on one path. */
 typedef struct NetworkCost { CostRange range; uint64_t total_min, total_max; } NetworkCost;
 NetworkCost network_cost(const Network *net);
+/* On average, when nothing is known about the inputs: choices are even, sets half full (cost_expected.c). */
+typedef struct MeanCounts { double add, mul, cmp, other; } MeanCounts;
+MeanCounts network_expected_cost(const Network *net);
 /* The share of its maximum that guards the box (`within`, and clamping ops the guard inserted), in loops and callees too. */
 Counts network_guard_cost(const Network *net);
 /* Its maximum as the papers count: each node of a tree is the neuron relu(z - t), an addition beside its comparison. Per

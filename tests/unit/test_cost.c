@@ -285,6 +285,23 @@ static void running_needs_no_memory(void)
     arena_free(arena);
 }
 
+/* Branches even, sets half full; what follows an early exit counts for as often as it is reached. */
+static void expected_costs_by_hand(void)
+{
+    static const struct { const char *text; double total; } cases[] = {
+        {NET("%h = relu %x : f32[2]\nreturn %h"), 2},
+        {NET("%y = if %c : f32[2] { %h = relu %x : f32[2]\nyield %h } else { yield %x }\nreturn %y"), 1},
+        {NET("if %c { return %x } else { yield }\n%h = relu %x : f32[2]\nreturn %h"), 1},
+        {NET("%h = relu %x : f32[2]\n%s = active %h, pred = notle0 : set[2]\n%y = affine %h, @W, cols = %s : f32[2]\nreturn %y"), 2 + 4},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Arena *arena = arena_new(NULL);
+        MeanCounts mean = network_expected_cost(read_network(arena, cases[i].text));
+        CU_ASSERT_DOUBLE_EQUAL(mean.add + mean.mul + mean.cmp + mean.other, cases[i].total, 1e-9);
+        arena_free(arena);
+    }
+}
+
 void suite_cost(void)
 {
     CU_pSuite suite = CU_add_suite("cost", NULL, NULL);
@@ -297,4 +314,5 @@ void suite_cost(void)
     CU_add_test(suite, "counters, formula and bounds agree", counters_formula_and_bounds_agree);
     CU_add_test(suite, "every event is in its range", every_event_is_in_its_range);
     CU_add_test(suite, "running needs no memory", running_needs_no_memory);
+    CU_add_test(suite, "expected costs by hand", expected_costs_by_hand);
 }
