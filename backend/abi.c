@@ -24,9 +24,18 @@ static char *sanitised(Arena *arena, const char *prefix, const char *name)
     return *s ? s : str_dup(arena, "network");
 }
 
+static bool same_letters(const char *a, const char *b)
+{
+    for (; *a && toupper((unsigned char)*a) == toupper((unsigned char)*b); a++)
+        b++;
+    return !*a && !*b;
+}
+
+/* A network called `cnet` would be described by `cnet_network`, which is the type of descriptions: it becomes `cnet_`. */
 char *be_symbol(Arena *arena, const Network *net, const TargetOptions *options)
 {
-    return sanitised(arena, options->prefix ? options->prefix : "", net->name);
+    char *symbol = sanitised(arena, options->prefix ? options->prefix : "", net->name);
+    return same_letters(symbol, "cnet") ? str_printf(arena, "%s_", symbol) : symbol;
 }
 
 /* in_x, out_y: with these beginnings no parameter is a keyword of C or C++, or some header's macro. */
@@ -47,13 +56,6 @@ char **be_port_names(Arena *arena, const Network *net)
             }
     }
     return names;
-}
-
-static bool same_letters(const char *a, const char *b)
-{
-    for (; *a && toupper((unsigned char)*a) == toupper((unsigned char)*b); a++)
-        b++;
-    return !*a && !*b;
 }
 
 /* Macros are upper case, so names must differ in more than case. */

@@ -316,7 +316,8 @@ static void test_symbols(void)
 {
     Case c = case_new(6);
     static const struct { const char *name, *prefix, *symbol; } names[] = {
-        {"acas", NULL, "acas"}, {"7th net", NULL, "_7th_net"}, {"a-b.c", "my_", "my_a_b_c"}, {"\xc3\xa4", NULL, "__"}};
+        {"acas", NULL, "acas"}, {"7th net", NULL, "_7th_net"}, {"a-b.c", "my_", "my_a_b_c"}, {"\xc3\xa4", NULL, "__"},
+        {"cnet", NULL, "cnet_"}, {"CNet", "", "CNet_"}, {"et", "cn", "cnet_"}, {"cnet", "my_", "my_cnet"}, {"cnets", NULL, "cnets"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         Network *net = wide_network(&c, names[i].name, 2);
         c.options.prefix = names[i].prefix;
