@@ -103,8 +103,9 @@ static void describe(Text *out, Arena *a, const Network *net)
         text_add(out, " * No box: every input is evaluated. A NaN goes where arithmetic takes it.\n");
     text_add(out, " * Numerics: %s, contraction %s; round to nearest and no flush to zero are assumed.\n",
              net->options.numerics == NUMERICS_exact ? "exact" : "real", net->options.contract == CONTRACT_off ? "off" : "fma");
-    if (net->options.numerics == NUMERICS_real)
-        text_add(out, " * Certified: outputs differ from the source network's by at most %.9g.\n", net->certified_error);
+    if (net->certified_error > 0)
+        text_add(out, " * Certified: in the box, outputs differ by at most %.9g from those of the network as written, computed in the precision\n"
+                      " * that was chosen (--compute).\n", net->certified_error);
     text_add(out, " * Any element-aligned memory will do. Inputs and outputs must not overlap. Reentrant and thread-safe. */\n");
 }
 
@@ -198,7 +199,7 @@ static bool write_header(Arena *a, const Module *m, Diags *diags, const TargetOp
     for (size_t i = 0; i < m->networks.len; i++)
         if (network_is_entry(m->networks.at[i]))
             last = m->networks.at[i];
-    char *guard = str_printf(a, "CNET_%s_H", last ? upper(a, be_symbol(a, last, options)) : "EMPTY");
+    char *guard = str_printf(a, "CNET_NETWORK_%s_H", last ? upper(a, be_symbol(a, last, options)) : "EMPTY");
     Text text = text_new(a);
     preamble(&text, a, m, options, guard);
     for (size_t i = 0; i < m->networks.len; i++)

@@ -68,6 +68,17 @@ check 'with a prefix beside the original' sh -c "printf '#include \"my.h\"\n#inc
 
 check 'an assembler makes the same of -S' sh -c "'$cnetc' -O0 -S --max-stack=4096 wide.cnir -o wide.s --header=wide.h && $cc -c wide.s -o wide_s.o && $cc -std=c99 -I. '$here/use.c' three.o scaled.o choice.o wide_s.o -o use_s && ./use_s | diff use.txt -"
 
+# ---- names and words of the header ----
+
+check 'a network called cnet, one called runtime' sh -c "
+    sed 's/@three/@cnet/' '$here/three.cnir' >cnet.cnir && sed 's/@three/@runtime/' '$here/three.cnir' >runtime.cnir &&
+    '$cnetc' -O0 cnet.cnir -o cnet.o --header=cnet_.h && '$cnetc' -O0 runtime.cnir -o runtime.o --header=runtime.h &&
+    printf '#include \"cnet_.h\"\n#include \"runtime.h\"\n#include \"cnet.h\"\nint main(void) { const cnet_network *n = &cnet__network; float x[3] = {0}, y[2]; return n->magic != CNET_MAGIC || cnet__eval(x, y) != 0 || runtime_eval(x, y) != 0; }\n' >names.c &&
+    $cc -std=c99 $strict -I. -I'$tree/runtime' names.c cnet.o runtime.o -o names && ./names"
+check 'nothing is certified where nothing differs' sh -c "
+    sed 's/outside = status/numerics = real/' '$here/three.cnir' >real.cnir && sed 's/outside = status/numerics = real, certified_error = 0x1p-20/' '$here/three.cnir' >bound.cnir &&
+    '$cnetc' -O0 real.cnir -o real.o --header=real.h && ! grep Certified real.h && '$cnetc' -O0 bound.cnir -o bound.o --header=bound.h && grep -q 'at most 9.53674316e-07' bound.h"
+
 # ---- threads ----
 
 check '8 threads' sh -c "$cc -std=gnu11 $strict -I. '$here/threads.c' three.o scaled.o -pthread -o threads && ./threads"
