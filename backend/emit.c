@@ -1,7 +1,7 @@
 /* emit.c — a module of networks as one file: LLVM IR, bitcode, assembly or an object.
  *
  *      for each entry network:  plan → a body for each level → dispatch → entry points → descriptor
- *      then:  verify, a light optimisation, code generation into the temporary file of `out`
+ *      then:  verify, a light optimisation, code generation (output.c)
  *
  * In: IR. Out: a file that is complete or absent. The one idea: what is emitted is already the code that is wanted
  * (vectors, unrolled loops, raw tables), so the optimiser only makes registers of allocas and folds; compile time stays
@@ -10,9 +10,7 @@
 #include "gen.h"
 
 #include <llvm-c/Analysis.h>
-#include <llvm-c/BitWriter.h>
 #include <llvm-c/Error.h>
-#include <llvm-c/Object.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,88 +202,6 @@ static void module_flags(Emitter *e)
                           LLVMValueAsMetadata(LLVMConstInt(e->i32, 2, 0)));
 }
 
-static bool write_failed(Diags *diags, const char *path, const char *why)
-{
-    diag_error(diags, NOWHERE, "cannot write `%s`: %s", path, why);
-    return false;
-}
-
-/* Straight into the file: through memory, the weights would be there once more. */
-static bool write_file(Emitter *e, const Owned *o, EmitKind kind, OutFile *out)
-{
-    const char *path = out_path(out);
-    char *why = NULL;
-    bool failed = false;
-    switch (kind) {
-    case EMIT_LLVM:
-        failed = LLVMPrintModuleToFile(o->module, path, &why);
-        break;
-    case EMIT_BITCODE:
-        if (LLVMWriteBitcodeToFile(o->module, path))
-            return write_failed(e->diags, path, "writing bitcode failed");
-        break;
-    case EMIT_ASM:
-    case EMIT_OBJECT:
-        failed = LLVMTargetMachineEmitToFile(o->machine, o->module, path, kind == EMIT_ASM ? LLVMAssemblyFile : LLVMObjectFile, &why);
-        break;
-    }
-    if (failed) {
-        write_failed(e->diags, path, why);
-        LLVMDisposeMessage(why);
-    }
-    return !failed;
-}
-
-/* Names in wasm objects are not terminated; those of runtime libraries are identifiers. */
-static size_t name_length(const char *name)
-{
-    return strspn(name, "_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
-}
-
-/* __divti3 and their like; not what the wasm linker itself provides. */
-static bool needs_runtime(const char *name)
-{
-    static const char *const provided[] = {"__stack_pointer", "__linear_memory", "__indirect_function_table", "__memory_base", "__table_base"};
-    for (size_t i = 0; i < sizeof provided / sizeof *provided; i++)
-        if (strncmp(name, provided[i], strlen(provided[i])) == 0)
-            return false;
-    return name[0] == '_' && name[1] == '_';
-}
-
-/* Freestanding objects must stand alone: names the first symbol that does not. */
-static bool stands_alone(Emitter *e, const char *path)
-{
-    char *why = NULL;
-    LLVMMemoryBufferRef buffer;
-    if (LLVMCreateMemoryBufferWithContentsOfFile(path, &buffer, &why)) {
-        LLVMDisposeMessage(why);
-        return true;                              /* "-": the bytes are gone already */
-    }
-    bool fine = true;
-    LLVMBinaryRef binary = LLVMCreateBinary(buffer, e->c, &why);
-    if (!binary) {
-        LLVMDisposeMessage(why);
-    } else {
-        LLVMSymbolIteratorRef symbol = LLVMObjectFileCopySymbolIterator(binary);
-        for (; symbol && fine && !LLVMObjectFileIsSymbolIteratorAtEnd(binary, symbol); LLVMMoveToNextSymbol(symbol)) {
-            const char *name = LLVMGetSymbolName(symbol);
-            LLVMSectionIteratorRef section = LLVMObjectFileCopySectionIterator(binary);
-            LLVMMoveToContainingSection(section, symbol);
-            bool undefined = name && *name && LLVMObjectFileIsSectionIteratorAtEnd(binary, section);
-            LLVMDisposeSectionIterator(section);
-            if (undefined && needs_runtime(name)) {
-                diag_error(e->diags, NOWHERE, "--freestanding: this network needs `%.*s` of a runtime library on %s",
-                           (int)name_length(name), name, e->target.triple);
-                fine = false;
-            }
-        }
-        LLVMDisposeSymbolIterator(symbol);
-        LLVMDisposeBinary(binary);
-    }
-    LLVMDisposeMemoryBuffer(buffer);
-    return fine;
-}
-
 static bool emit(Arena *arena, const Module *m, Diags *diags, const TargetOptions *options, EmitKind kind, OutFile *out)
 {
     Emitter state = {0}, *e = &state;
@@ -293,7 +209,7 @@ static bool emit(Arena *arena, const Module *m, Diags *diags, const TargetOption
         return false;
     e->arena = arena;
     LateList late = {0};
-    if (kind == EMIT_OBJECT && be_is_elf(e->target.triple) && strcmp(out_path(out), "/dev/stdout") != 0)
+    if (kind == EMIT_OBJECT && be_is_elf(e->target.triple) && be_has_file(out))
         e->late = &late;
     Owned *o = own(e, m);
     be_emitter_init(e, arena, diags, options, o->c);
@@ -304,9 +220,7 @@ static bool emit(Arena *arena, const Module *m, Diags *diags, const TargetOption
             return false;
     be_debug_end(e);
     be_optimise(e, o->machine);
-    if (!write_file(e, o, kind, out) || !be_weights_write(e, out_path(out)))
-        return false;
-    return kind != EMIT_OBJECT || !options->freestanding || stands_alone(e, out_path(out));
+    return be_write(e, o->machine, kind, out);
 }
 
 /* Everything LLVM is on a child arena, so that an unwinding out-of-memory releases it too. */

@@ -151,12 +151,21 @@ void be_fill(const Const *c, const Layout *l, uint8_t *out);
 void be_attribute(Emitter *e, LLVMValueRef fn, const char *key, const char *value);
 void be_attributes(Emitter *e, LLVMValueRef fn, const Level *level);
 
+/* ---- output.c: the module as bytes ----------------------------------------------------------------------------------------- */
+
+/* Whether `out` is a file that may be opened by name once more; not standard output, a pipe or a device. */
+bool be_has_file(OutFile *out);
+/* Reports and returns false when it cannot be written, or does not stand alone though it must. */
+bool be_write(Emitter *e, LLVMTargetMachineRef machine, EmitKind kind, OutFile *out);
+
 /* ---- weights.c: large weights, written into the finished object ------------------------------------------------------------- */
 
 bool be_is_elf(const char *triple);
 bool be_weights_can_wait(const Emitter *e, const Const *c, const Layout *l);
 LLVMValueRef be_weights_later(Emitter *e, const Const *c, const Layout *l, const char *name);
 bool be_weights_write(Emitter *e, const char *path);
+/* The first undefined symbol of an ELF object that is not excused; NULL: none. */
+const char *be_elf_undefined(Arena *arena, const char *object, size_t n, bool excused(const char *name));
 
 /* ---- function.c: one network at one level ------------------------------------------------------------------------------ */
 

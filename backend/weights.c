@@ -3,6 +3,8 @@
  *      while emitting:   @W.panels = internal constant <{ [N-1 x i8] zeroinitializer, i8 1 }>     a place of N bytes
  *      afterwards:       the object's symbol table says where it is; the panels are written there, one tensor at a time
  *
+ * What the symbol table does not define is what an object needs of others: `be_elf_undefined`.
+ *
  * In: constants in layouts, the finished object (ELF). Out: the same object with its weights in. The one idea: LLVM would
  * hold every byte twice (as a constant, as a section), and a compiler of a large model would need three times its size;
  * a run of zeros costs nothing. The 1 keeps optimisers from seeing a uniform constant and folding loads of it.
@@ -105,24 +107,45 @@ static bool open_elf(Arena *arena, FILE *file, Elf *elf)
     return read_at(file, symtab->offset, elf->symbols, symtab->size) && read_at(file, names->offset, elf->names, names->size);
 }
 
+static Elf64_Sym symbol_at(const Elf *elf, uint64_t i)
+{
+    Elf64_Sym w = {0};
+    Elf32_Sym n = {0};
+    if (elf->wide) {
+        memcpy(&w, elf->symbols + i * sizeof w, sizeof w);
+        return w;
+    }
+    memcpy(&n, elf->symbols + i * sizeof n, sizeof n);
+    return (Elf64_Sym){.st_name = n.st_name, .st_value = n.st_value, .st_size = n.st_size, .st_shndx = n.st_shndx};
+}
+
 /* The file offset of a symbol's bytes; false when there is no such symbol of that size. */
 static bool find_symbol(const Elf *elf, const char *name, uint64_t bytes, uint64_t *offset)
 {
     for (uint64_t i = 0; i < elf->n_symbols; i++) {
-        Elf64_Sym w = {0};
-        Elf32_Sym n = {0};
-        if (elf->wide)
-            memcpy(&w, elf->symbols + i * sizeof w, sizeof w);
-        else
-            memcpy(&n, elf->symbols + i * sizeof n, sizeof n);
-        uint64_t at = elf->wide ? w.st_name : n.st_name, value = elf->wide ? w.st_value : n.st_value, size = elf->wide ? w.st_size : n.st_size;
-        uint32_t section = elf->wide ? w.st_shndx : n.st_shndx;
-        if (at < elf->names_size && strcmp(elf->names + at, name) == 0 && size == bytes && section < elf->n_sections) {
-            *offset = elf->section[section].offset + value;
-            return value + size <= elf->section[section].size;
+        Elf64_Sym s = symbol_at(elf, i);
+        if (s.st_name < elf->names_size && strcmp(elf->names + s.st_name, name) == 0 && s.st_size == bytes && s.st_shndx < elf->n_sections) {
+            *offset = elf->section[s.st_shndx].offset + s.st_value;
+            return s.st_value + s.st_size <= elf->section[s.st_shndx].size;
         }
     }
     return false;
+}
+
+const char *be_elf_undefined(Arena *arena, const char *object, size_t n, bool excused(const char *name))
+{
+    const char *found = NULL;
+    Elf elf;
+    FILE *file = fmemopen((void *)(uintptr_t)object, n, "rb");
+    if (!file || !open_elf(arena, file, &elf))
+        ICE("LLVM's object cannot be read");
+    for (uint64_t i = 1; i < elf.n_symbols && !found; i++) {
+        Elf64_Sym s = symbol_at(&elf, i);
+        if (s.st_shndx == SHN_UNDEF && s.st_name < elf.names_size && elf.names[s.st_name] && !excused(elf.names + s.st_name))
+            found = elf.names + s.st_name;
+    }
+    fclose(file);
+    return found;
 }
 
 /* ---- writing them ---- */

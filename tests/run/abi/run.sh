@@ -79,6 +79,35 @@ check 'nothing is certified where nothing differs' sh -c "
     sed 's/outside = status/numerics = real/' '$here/three.cnir' >real.cnir && sed 's/outside = status/numerics = real, certified_error = 0x1p-20/' '$here/three.cnir' >bound.cnir &&
     '$cnetc' -O0 real.cnir -o real.o --header=real.h && ! grep Certified real.h && '$cnetc' -O0 bound.cnir -o bound.o --header=bound.h && grep -q 'at most 9.53674316e-07' bound.h"
 
+# ---- output that is no file of its own ----
+
+# after HEADER OPTIONS…: what standard output held stays, and what follows is what a file gets.
+after()
+{
+    (echo HEADER; "$cnetc" -O0 "$@" -o - "$here/three.cnir") >whole && "$cnetc" -O0 "$@" -o by_name "$here/three.cnir" --header=three_.h &&
+        [ "$(head -n 1 whole)" = HEADER ] && tail -n +2 whole | cmp - by_name &&
+        "$cnetc" -O0 "$@" -o - "$here/three.cnir" | cmp - by_name && { [ ! -e /dev/full ] || ! "$cnetc" -O0 "$@" -o /dev/full "$here/three.cnir"; }
+}
+check 'assembly after a line' after -S
+check 'an object after a line' after -c
+check 'LLVM IR after a line' after --emit=llvm
+check 'bitcode after a line' after --emit=bc
+
+# ---- freestanding ----
+
+printf 'format_version 1\n\nnetwork @root(%%x: f32[3]) -> (y: f32[3]) {\n    %%y = sqrt %%x : f32[3]\n    return %%y\n}\n' >root.cnir
+# needs MISSING OPTIONS…: refused, naming what it would need, and nothing is written.
+needs()
+{
+    missing=$1; shift
+    rm -f root.out
+    ! "$cnetc" -O0 --freestanding root.cnir -o root.out --header=root.h "$@" 2>said && grep -q "needs \`$missing\`" said && [ ! -e root.out ] || { cat said; false; }
+}
+check 'sqrtf of a library, object' needs sqrtf --target=thumbv7m-none-eabi
+check 'sqrtf of a library, assembly' needs sqrtf --target=thumbv7m-none-eabi -S
+check 'sqrtf of a library, LLVM IR' needs sqrtf --target=thumbv7m-none-eabi --emit=llvm
+check 'wasm stands alone' sh -c "'$cnetc' -O0 --target=wasm32-unknown-unknown --freestanding root.cnir -o root.wasm.o --header=root.h"
+
 # ---- threads ----
 
 check '8 threads' sh -c "$cc -std=gnu11 $strict -I. '$here/threads.c' three.o scaled.o -pthread -o threads && ./threads"
