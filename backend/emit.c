@@ -82,6 +82,21 @@ static bool can_be_freestanding(Emitter *e, const Network *net)
     return true;
 }
 
+enum { MOST_BITS = 16384 };                       /* a product and a quotient of these take 4 seconds to compile; of twice these, 17 */
+
+static bool is_narrow_enough(Emitter *e, const Network *net)
+{
+    for (Value v = 1; v < net->values.len; v++) {
+        Type t = value_type(net, v);
+        if (t.elem == ELEM_INT && t.n > MOST_BITS) {
+            diag_error(e->diags, net->span, "`%s` has integers of %u bits; machine code is made for %d at most", net->name, t.n, MOST_BITS);
+            diag_note(e->diags, NOWHERE, "the interpreter takes them: cnetc run --engine=interp");
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool bodies(Emitter *e, const Network *net, const Plan *plan, bool counted, LLVMValueRef *body)
 {
     char *symbol = be_symbol(e->arena, net, e->options);
@@ -114,7 +129,7 @@ static bool calls_nobody(Emitter *e, const Network *net)
 
 bool be_network(Emitter *e, const Network *net)
 {
-    if (!can_contract(e, net) || !can_be_freestanding(e, net) || !calls_nobody(e, net))
+    if (!can_contract(e, net) || !can_be_freestanding(e, net) || !calls_nobody(e, net) || !is_narrow_enough(e, net))
         return false;
     Plan plan = be_plan(e->arena, &e->target, net);
     char *symbol = be_symbol(e->arena, net, e->options);

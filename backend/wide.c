@@ -4,7 +4,7 @@
  *      div: on magnitudes, bit by bit: rest = rest << 1 | next bit of a; if (rest >= b) { rest -= b; q bit = 1 }
  *
  * In: two iN values. Out: one. LLVM would write these out in full, and a product of 4096 bits is 4096 multiplications in
- * a row; one function a width and level serves all places.
+ * a row; one function a width serves all places.
  */
 #include "gen.h"
 
@@ -19,15 +19,16 @@ bool be_is_wide(Type t)
 static LLVMValueRef begin(Fn *caller, Fn *f, const char *what, Type t, LLVMBasicBlockRef *here)
 {
     Emitter *e = caller->e;
-    char *name = str_printf(e->arena, "cnet.%s%s%s.i%u", caller->level->name, *caller->level->name ? "." : "", what, t.n);
+    char *name = str_printf(e->arena, "cnet.%s.i%u", what, t.n);
     LLVMValueRef known = LLVMGetNamedFunction(e->module, name);
     if (known)
         return known;
     *f = *caller;
+    f->level = &e->target.level[0];               /* vectors would not help: all levels share it */
     LLVMTypeRef params[3] = {e->ptr, e->ptr, e->ptr};
     f->fn = LLVMAddFunction(e->module, name, LLVMFunctionType(e->void_, params, 3, 0));
     LLVMSetLinkage(f->fn, LLVMInternalLinkage);
-    be_attributes(e, f->fn, caller->level);
+    be_attributes(e, f->fn, f->level);
     *here = LLVMGetInsertBlock(e->b);
     f->entry = be_new_block(f, "entry");
     LLVMBasicBlockRef start = be_new_block(f, "start");

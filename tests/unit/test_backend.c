@@ -360,6 +360,39 @@ static void test_targets(void)
     arena_free(c.arena);
 }
 
+/* Integers so wide that compiling would take minutes are left to the interpreter; at the limit it takes moments. */
+static void test_too_wide(void)
+{
+    for (uint32_t bits = 16384; bits <= 16448; bits += 64) {
+        Case c = case_new(bits);
+        c.net = network_new(c.m, "n", NOWHERE);
+        Value x = network_add_input(c.net, "x", type_int(bits), 0, NOWHERE);
+        network_add_output(c.net, "y", type_int(bits), NOWHERE);
+        Builder b = builder_at_end(c.net->body);
+        Value y = build_binary(&b, OP_add, x, x);
+        build_return(&b, 1, &y, 0);
+        network_done(c.net);
+        CU_ASSERT_EQUAL(emits(&c, (TargetOptions){.pic = true}), bits <= 16384);
+        CU_ASSERT_EQUAL(be_jit(c.arena, c.net, &c.options, 0) != NULL, bits <= 16384);
+        arena_free(c.arena);
+    }
+}
+
+/* What a refusal leaves half made goes with the arena (leak checkers see it if not). */
+static void test_jit_refuses(void)
+{
+    Case c = case_new(9);
+    wide_network(&c, "n", 40);
+    CU_ASSERT_PTR_NULL(be_jit(c.arena, c.net, &c.options, 5));
+    CU_ASSERT_EQUAL(diag_errors(c.diags), 1);
+    if (host_levels()) {
+        c.net->options.contract = CONTRACT_fma;
+        CU_ASSERT_PTR_NULL(be_jit(c.arena, c.net, &c.options, 1));
+        CU_ASSERT_EQUAL(diag_errors(c.diags), 2);
+    }
+    arena_free(c.arena);
+}
+
 void suite_backend(void)
 {
     CU_pSuite s = CU_add_suite("backend", NULL, NULL);
@@ -374,4 +407,6 @@ void suite_backend(void)
     CU_add_test(s, "sizes and scratch", test_sizes);
     CU_add_test(s, "symbols", test_symbols);
     CU_add_test(s, "targets", test_targets);
+    CU_add_test(s, "compiling in process refuses", test_jit_refuses);
+    CU_add_test(s, "integers that are too wide", test_too_wide);
 }
