@@ -15,6 +15,8 @@ struct Jit {
     LLVMOrcLLJITRef jit;
     LLVMOrcThreadSafeContextRef context;
     LLVMTargetMachineRef machine;
+    LLVMBuilderRef builder;       /* while compiling; the module until ORC has it */
+    LLVMModuleRef module;
     int (*run)(const void *const *in, void *const *out, void *scratch, uint64_t *counts);
     void *scratch;
 };
@@ -22,6 +24,10 @@ struct Jit {
 static void release(void *object)
 {
     Jit *j = object;
+    if (j->builder)
+        LLVMDisposeBuilder(j->builder);
+    if (j->module)
+        LLVMDisposeModule(j->module);
     if (j->machine)
         LLVMDisposeTargetMachine(j->machine);
     if (j->jit) {
@@ -93,18 +99,17 @@ static bool compile(Jit *j, Emitter *e, const Network *net)
     j->context = compat_orc_context(&context);
     be_emitter_init(e, j->arena, e->diags, e->options, context);
     e->jit = true;
-    e->module = LLVMModuleCreateWithNameInContext("cnet", context);
+    j->module = e->module = LLVMModuleCreateWithNameInContext("cnet", context);
     LLVMSetDataLayout(e->module, LLVMOrcLLJITGetDataLayoutStr(j->jit));
     LLVMSetTarget(e->module, LLVMOrcLLJITGetTripleString(j->jit));
     e->data = LLVMGetModuleDataLayout(e->module);
-    e->b = LLVMCreateBuilderInContext(context);
-    bool fine = be_network(e, net);
-    LLVMDisposeBuilder(e->b);
-    if (!fine) {
-        LLVMDisposeModule(e->module);
-        return false;
-    }
+    j->builder = e->b = LLVMCreateBuilderInContext(context);
+    if (!be_network(e, net))
+        return false;                             /* released with the arena, as when memory ends on the way */
+    LLVMDisposeBuilder(j->builder);
+    j->builder = NULL;
     be_optimise(e, j->machine);
+    j->module = NULL;
     LLVMOrcThreadSafeModuleRef module = LLVMOrcCreateNewThreadSafeModule(e->module, j->context);
     return !failed(e->diags, LLVMOrcLLJITAddLLVMIRModule(j->jit, LLVMOrcLLJITGetMainJITDylib(j->jit), module));
 }
