@@ -77,6 +77,7 @@ Layout be_layout_bias(const Target *target, const Network *net, const Op *affine
 uint32_t be_padded_rows(const Layout *weights);
 Layout be_layout_raw(const Const *c);
 Layout be_layout_tree(const Const *c, LayoutKind part);
+/* Of constants as they are stored, padding included: the header's, the descriptor's and be_sizes' number. */
 uint64_t be_model_bytes(const Target *target, const Network *net);
 
 /* ---- buffers.c: where tensors live ------------------------------------------------------------------------------------ */

@@ -139,7 +139,7 @@ static void macros(Text *out, Arena *a, const Network *net, const Target *target
     macro(out, name, "SCRATCH_BYTES", be_scratch_bytes(target, plan),
           plan->scratch ? "what `scratch` must point to, at any alignment" : "none needed");
     macro(out, name, "STACK_BYTES", plan->scratch ? 0 : plan->frame_bytes, "of tensors on the stack; saved registers come on top");
-    macro(out, name, "MODEL_BYTES", be_model_bytes(target, net), "constants");
+    macro(out, name, "MODEL_BYTES", be_model_bytes(target, net), "constants as they are stored, padding included");
     macro(out, name, "BOUND_ADD", cost.range.max.add, "no evaluation executes more: an operation bound, not a time bound");
     macro(out, name, "BOUND_MUL", cost.range.max.mul, "");
     macro(out, name, "BOUND_CMP", cost.range.max.cmp, "");

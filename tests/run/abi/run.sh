@@ -70,6 +70,14 @@ check 'an assembler makes the same of -S' sh -c "'$cnetc' -O0 -S --max-stack=409
 
 # ---- names and words of the header ----
 
+# use.c compares the header with the descriptor; budgets ask be_sizes.
+for net in three wide choice; do
+    source=$here/$net.cnir
+    [ $net = wide ] && source=wide.cnir
+    bytes=$(sed -n 's/^#define [A-Z]*_MODEL_BYTES \([0-9]*\).*/\1/p' $net.h)
+    check "model bytes of $net: header and budget" sh -c "'$cnetc' -O0 --max-bytes=$bytes '$source' -o b.o --header=b.h && ! '$cnetc' -O0 --max-bytes=$((bytes - 1)) '$source' -o b.o --header=b.h"
+done
+
 check 'a network called cnet, one called runtime' sh -c "
     sed 's/@three/@cnet/' '$here/three.cnir' >cnet.cnir && sed 's/@three/@runtime/' '$here/three.cnir' >runtime.cnir &&
     '$cnetc' -O0 cnet.cnir -o cnet.o --header=cnet_.h && '$cnetc' -O0 runtime.cnir -o runtime.o --header=runtime.h &&

@@ -137,6 +137,7 @@ static void scratch(void)
     out[0] = &z;
     CHECK(WIDE_SCRATCH_BYTES >= 4096 * sizeof(float) && WIDE_STACK_BYTES == 0);
     CHECK(wide_eval(x, &y, memory + 1) == CNET_OK);
+    CHECK(wide_network.model_bytes == WIDE_MODEL_BYTES);
     CHECK(wide_network.scratch_bytes == WIDE_SCRATCH_BYTES && wide_network.run(in, out, NULL, NULL) == CNET_BAD_ARGUMENT);
     CHECK(wide_network.run(in, out, memory, NULL) == CNET_OK && memcmp(&y, &z, sizeof y) == 0);
     show("wide", &y, sizeof y);
