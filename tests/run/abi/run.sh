@@ -130,6 +130,12 @@ fi
 if [ "$(uname -m)" = x86_64 ]; then
     check 'every level of this CPU' sh -c "$cc -std=gnu11 $strict -I. '$here/levels.c' three.o -o levels && ./levels"
     check 'fused, where the CPU has it' sh -c "sed 's/outside = status/contract = fma/' '$here/three.cnir' >fma.cnir && '$cnetc' -O0 fma.cnir -o fma.o --header=fma.h && nm fma.o | grep -q _eval_v4 && ! nm fma.o | grep -q _eval_v2"
+    if has qemu-x86_64; then
+        printf '#include "fma.h"\nint main(void) { float x[3] = {0}, y[2] = {7, 7}; return three_eval(x, y) != CNET_UNSUPPORTED_CPU || three_eval(x, y) != CNET_UNSUPPORTED_CPU || y[0] != 7; }\n' >old.c
+        check 'fused, where the CPU has it not: refused' sh -c "$cc -std=c99 $strict -static -I. old.c fma.o -o old && qemu-x86_64 -cpu Nehalem ./old"
+    else
+        skip 'fused, where the CPU has it not' 'needs qemu-x86_64'
+    fi
 else
     skip 'every level of this CPU' 'not x86-64'
 fi
