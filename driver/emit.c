@@ -107,6 +107,10 @@ static bool emit_header(Session *s, Outputs *outputs, const char *object)
 
 static bool emit_library(Session *s, Outputs *outputs, const char *path)
 {
+    if (strcmp(path, "-") == 0) {
+        diag_error(s->diags, NOWHERE, "a library cannot go to standard output; name a file: -o FILE");
+        return false;
+    }
     OutFile *library = add_output(s, outputs, path);
     return library && make_library(s, path, out_path(library));
 }

@@ -1,8 +1,8 @@
 /* link.c — libraries of our object, made by the system's own tools: the C compiler driver and ar.
  *
- * In: a compiled session. Out: a library at a path. The object lies in a folder of its own meanwhile, under its final
- * name (an archive records it); interrupts wait until that folder is gone. The object file, which needs no tools, is
- * the default product.
+ * In: a compiled session. Out: a library at a path. The object is a temporary file that goes in any case; for the tool it
+ * gets its final name (an archive records it) by a link in a folder of its own, and interrupts wait, while the tool runs,
+ * until that folder is gone. The object file, which needs no tools, is the default product.
  */
 #include "driver.h"
 
@@ -49,11 +49,9 @@ static const char *tool(const char *variable, const char *otherwise)
     return name && *name ? name : otherwise;
 }
 
-static bool link_object(Session *s, const char *object, const char *path, const sigset_t *mask)
+/* Runs the tool on the object, under the name that an archive is to record. */
+static bool run_linker(Session *s, const char *object, const char *path, const sigset_t *mask)
 {
-    OutFile *out = out_open(s->arena, s->diags, object);
-    if (!out || !be_emit(s->module, s->diags, &s->options->target, EMIT_OBJECT, out) || !out_commit(out, s->diags))
-        return false;
     if (s->options->product == PRODUCT_SHARED) {
         const char *argv[] = {tool("CC", "cc"), "-shared", "-nostdlib", "-o", path, object, NULL};
         return run_tool(s, argv, mask);
@@ -63,26 +61,38 @@ static bool link_object(Session *s, const char *object, const char *path, const 
     return run_tool(s, argv, mask);
 }
 
+/* A folder of its own with a link called `name` to the file; gone again when this returns. */
+static bool link_under_name(Session *s, const char *file, const char *name, const char *path, const sigset_t *mask)
+{
+    const char *temp = tool("TMPDIR", "/tmp");
+    char *folder = str_printf(s->arena, "%s/cnet-XXXXXX", temp), *absolute = realpath(file, NULL);
+    if (!absolute || !mkdtemp(folder)) {
+        diag_error(s->diags, NOWHERE, "cannot make a temporary folder in `%s`: %s", temp, strerror(errno));
+        free(absolute);
+        return false;
+    }
+    char *object = str_printf(s->arena, "%s/%s", folder, name);
+    bool made = symlink(absolute, object) == 0 && run_linker(s, object, path, mask);
+    unlink(object);
+    rmdir(folder);
+    free(absolute);
+    return made;
+}
+
 bool make_library(Session *s, const char *name, const char *path)
 {
     const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strrchr(base, '.');
-    const char *temp = tool("TMPDIR", "/tmp");
-    char *folder = str_printf(s->arena, "%s/cnet-XXXXXX", temp);
+    char *object_name = str_printf(s->arena, "%.*s.o", dot ? (int)(dot - base) : (int)strlen(base), base);
+    OutFile *object = out_open(s->arena, s->diags, str_printf(s->arena, "%s.o", name));   /* never committed: gone with the arena */
+    if (!object || !be_emit(s->module, s->diags, &s->options->target, EMIT_OBJECT, object))
+        return false;
     sigset_t interrupts, before;
     sigemptyset(&interrupts);
     sigaddset(&interrupts, SIGINT);
     sigaddset(&interrupts, SIGTERM);
     sigaddset(&interrupts, SIGHUP);
     sigprocmask(SIG_BLOCK, &interrupts, &before);
-    bool made = false;
-    if (!mkdtemp(folder)) {
-        diag_error(s->diags, NOWHERE, "cannot make a temporary folder in `%s`: %s", temp, strerror(errno));
-    } else {
-        char *object = str_printf(s->arena, "%s/%.*s.o", folder, dot ? (int)(dot - base) : (int)strlen(base), base);
-        made = link_object(s, object, path, &before);
-        unlink(object);
-        rmdir(folder);
-    }
+    bool made = link_under_name(s, out_path(object), object_name, path, &before);
     sigprocmask(SIG_SETMASK, &before, NULL);
     return made;
 }

@@ -106,6 +106,10 @@ check "a network that is part of others has no evaluator" \
     ! cnetc run p.cnet --network=part --input=xor.csv 2>err && grep -q "part of others" err && cnetc run p.cnet --input=xor.csv'
 check "verify and run do not pretend to evaluate code for another machine" \
     '! cnetc verify xor.cnet --target=aarch64-linux-gnu 2>err && grep -q "another machine" err'
+check "an interrupt during a long compile takes effect and leaves nothing" \
+    'echo "network q(x: f32[64]) -> f32[64] { let h = x; for i in 1 to 3000 { let h = relu(h + i); } h }" >q.cnet; ls >before
+    TMPDIR=$PWD cnetc --emit=shared q.cnet & p=$!; sleep 1; kill $p; wait $p; test $? = 143 && ls >after && echo after >>before && sort -o before before && cmp before after'
+check "libraries hold the object under its own name" 'cnetc --emit=static xor.cnet && test "$(ar t xor.a)" = xor.o && cnetc --emit=shared xor.cnet && nm -D xor.so | grep -q " T xor_eval$" && ! cnetc --emit=static xor.cnet -o - 2>err'
 check "a prefix that begins no C identifier is status 2" 'cnetc xor.cnet --prefix=a-b 2>err; test $? = 2 && grep -q a-b err'
 check "a program compiles in process, calls and frees" \
     'test "$('"$build"'/tests/embed balance.cnet 0.5 0 | tail -n 1)" = "status 0, 20 operations"'
