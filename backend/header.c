@@ -36,7 +36,7 @@ static void parameters(Text *out, Arena *a, const Network *net, const Plan *plan
         Type t = in ? net->input[i].type : net->output[i - net->n_inputs].type;
         text_add(out, "%s%s%s *%s", comma, in ? "const " : "", c_type(t), names[i]);
         if (strides)
-            text_add(out, ", ptrdiff_t %s_stride", names[i]);
+            text_add(out, ", ptrdiff_t stride_%s", names[i]);
         comma = ", ";
     }
     if (plan->scratch)

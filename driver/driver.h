@@ -34,7 +34,8 @@ typedef struct Options {
     LoadOptions load;
     PipelineOptions pipeline;
     TargetOptions target;
-    uint64_t max_ops, max_bytes;             /* budgets; 0 = none */
+    bool has_max_ops, has_max_bytes;
+    uint64_t max_ops, max_bytes;             /* budgets */
     bool inline_constants;
     bool print_passes, print_targets;
     const char *deps;                        /* -MF */
@@ -71,11 +72,14 @@ typedef struct Session {
     Network *entry;                          /* the one that run, verify and report mean */
     Counts dense_ops, nonzero_ops;           /* of the network as loaded */
     uint64_t dense_bytes;
-    FileList depends;
+    FileList depends;                        /* every file that was read */
+    Vec(const char *) written;               /* real paths of outputs so far */
 } Session;
 
 /* Loads the source and runs the passes. False: reported. */
 bool session_compile(Session *s);
+/* Whether an output may have this name: no input has it, and no other output. False: reported. */
+bool session_may_write(Session *s, const char *path);
 /* Path of an output: the -o option, else the source with another suffix. */
 char *session_output(const Session *s, const char *suffix);
 

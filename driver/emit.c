@@ -30,7 +30,7 @@ typedef struct Outputs { OutFile *file[4]; size_t n; } Outputs;
 
 static OutFile *add_output(Session *s, Outputs *outputs, const char *path)
 {
-    OutFile *file = out_open(s->arena, s->diags, path);
+    OutFile *file = session_may_write(s, path) ? out_open(s->arena, s->diags, path) : NULL;
     if (file)
         outputs->file[outputs->n++] = file;
     return file;
@@ -71,7 +71,13 @@ static void put_escaped(FILE *out, const char *path)
 
 static bool emit_deps(Session *s, Outputs *outputs, const char *target)
 {
-    const char *path = s->options->deps ? s->options->deps : str_printf(s->arena, "%s.d", target);
+    const char *path = s->options->deps, *suffix = suffixes[s->options->product];
+    if (!path && strcmp(target, "-") == 0) {
+        diag_error(s->diags, NOWHERE, "-MD: the output is standard output; say where the rule goes: -MF FILE");
+        return false;
+    }
+    if (!path)
+        path = str_printf(s->arena, "%.*s.d", (int)(strlen(target) - (str_ends(target, suffix) ? strlen(suffix) : 0)), target);
     OutFile *file = add_output(s, outputs, path);
     if (!file)
         return false;
@@ -133,6 +139,25 @@ static bool emit_text(Session *s, Outputs *outputs, const char *path)
     return true;
 }
 
+/* Code promises a policy outside the box; with --passes the pass that keeps the promise may be missing. */
+static bool guards_are_there(Session *s)
+{
+    for (size_t k = 0; k < s->module->networks.len; k++) {
+        const Network *net = s->module->networks.at[k];
+        bool boxed = false, guarded = false;
+        for (uint32_t i = 0; i < net->n_inputs; i++)
+            boxed |= net->input[i].box != 0;
+        OpWalk walk;
+        FOR_EACH_OP (walk, op, net)
+            guarded |= op->kind == OP_within;
+        if (boxed && !guarded && net->options.outside != OUTSIDE_promise) {
+            diag_error(s->diags, NOWHERE, "`%s` has a box, but the pass `guard` did not run: add it to --passes, or say --outside=promise", net->name);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool emit_by_kind(Session *s, Outputs *outputs, const char *path)
 {
     switch (s->options->product) {
@@ -153,6 +178,10 @@ bool emit_product(Session *s)
 {
     Outputs outputs = {0};
     char *path = product_path(s);
+    Product product = s->options->product;
+    bool code = product != PRODUCT_IR && product != PRODUCT_DOT && product != PRODUCT_JSON;
+    if (code && !guards_are_there(s))
+        return false;
     if (!emit_by_kind(s, &outputs, path) || diag_errors(s->diags) > 0)
         return false;
     if (s->options->write_deps && !emit_deps(s, &outputs, path))

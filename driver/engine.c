@@ -100,6 +100,7 @@ bool read_tables(Session *s, const NamedFiles *files, const char *option, uint32
                        option, n > 1 ? ports[i].name : "", n > 1 ? "=" : "");
             return false;
         }
+        vec_push(s->arena, s->depends.names, path);
         if (!fe_read_samples(s->arena, s->diags, path, ports[i].type, &out->table[i]))
             return false;
         if (i > 0 && out->table[i].rows != out->rows) {

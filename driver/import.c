@@ -14,5 +14,6 @@ bool verb_import(Session *s)
         diag_error(s->diags, NOWHERE, "import takes a model of one network; %s has %zu", o->source, s->module->networks.len);
         return false;
     }
-    return fe_export_cnet(s->module->networks.at[0], s->diags, session_output(s, ".cnet"));
+    const char *path = session_output(s, ".cnet");
+    return session_may_write(s, path) && fe_export_cnet(s->module->networks.at[0], s->diags, path);
 }

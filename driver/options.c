@@ -273,8 +273,8 @@ static void set_option(Parser *p, const Row *row, const char *arg)
     case OPT_result:
         o->pipeline.result = CHOICE(p, "--result", arg, "value", "argmax", "argmin") == 0 ? NULL : arg;
         break;
-    case OPT_max_ops: o->max_ops = number(p, "--max-ops", arg); break;
-    case OPT_max_bytes: o->max_bytes = number(p, "--max-bytes", arg); break;
+    case OPT_max_ops: o->has_max_ops = true; o->max_ops = number(p, "--max-ops", arg); break;
+    case OPT_max_bytes: o->has_max_bytes = true; o->max_bytes = number(p, "--max-bytes", arg); break;
     case OPT_max_stack: o->target.max_stack = number(p, "--max-stack", arg); break;
     case OPT_count_ops: o->pipeline.count_ops = true; break;
     case OPT_target: o->target.triple = arg; break;

@@ -89,7 +89,8 @@ bool verb_report(Session *s)
     bool rows = s->options->inputs.len > 0;
     if (rows && !measure_rows(s, &measured))
         return false;
-    OutFile *file = out_open(s->arena, s->diags, session_output(s, ".html"));
+    const char *path = session_output(s, ".html");
+    OutFile *file = session_may_write(s, path) ? out_open(s->arena, s->diags, path) : NULL;
     if (!file)
         return false;
     FILE *out = out_stream(file);

@@ -72,6 +72,8 @@ static bool write_outputs(Session *s, const Tables *out)
                        files->at[i].name ? files->at[i].name : "", s->entry->output[0].name, s->entry->output[0].name);
             return false;
         }
+        if (!session_may_write(s, files->at[i].path))
+            return false;
         written[i] = fe_write_samples(s->arena, s->diags, files->at[i].path, &out->table[k]);
         if (!written[i])
             return false;

@@ -4,6 +4,7 @@
  */
 #include "driver.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* The network that run, verify and report mean: the one named, else the last that no other calls. */
@@ -35,7 +36,7 @@ static bool choose_entry(Session *s)
 
 static bool within_budget(Session *s, const Network *net, const char *what, const char *option, uint64_t found, uint64_t budget)
 {
-    if (budget == 0 || found <= budget)
+    if (found <= budget)
         return true;
     diag_error(s->diags, NOWHERE, "network `%s` needs %llu %s, more than --%s=%llu allows", net->name, (unsigned long long)found, what,
                option, (unsigned long long)budget);
@@ -51,8 +52,9 @@ static bool within_budgets(Session *s)
         const Network *net = s->module->networks.at[k];
         if (!network_is_entry(net))
             continue;
-        fine &= within_budget(s, net, "operations in the worst case", "max-ops", network_cost(net).total_max, o->max_ops);
-        if (o->max_bytes)
+        if (o->has_max_ops)
+            fine &= within_budget(s, net, "operations in the worst case", "max-ops", network_cost(net).total_max, o->max_ops);
+        if (o->has_max_bytes)
             fine &= within_budget(s, net, "bytes of constants", "max-bytes", be_sizes(net, &o->target).model_bytes, o->max_bytes);
     }
     return fine;
@@ -90,6 +92,41 @@ bool session_compile(Session *s)
         s->nonzero_ops = network_nonzero_cost(s->entry);
     s->dense_bytes = network_const_bytes(s->entry);
     return pipeline_run(s->module, s->diags, &o->pipeline) && within_budgets(s);
+}
+
+/* The file a path means, whether or not it is there yet: its folder's real path and its name. */
+static char *real_path(Arena *arena, const char *path)
+{
+    char *whole = realpath(path, NULL);
+    if (!whole) {
+        const char *slash = strrchr(path, '/');
+        char *folder = realpath(slash ? str_ndup(arena, path, (size_t)(slash - path) + 1) : ".", NULL);
+        char *made = folder ? str_printf(arena, "%s/%s", folder, slash ? slash + 1 : path) : str_dup(arena, path);
+        free(folder);
+        return made;
+    }
+    char *kept = str_dup(arena, whole);
+    free(whole);
+    return kept;
+}
+
+bool session_may_write(Session *s, const char *path)
+{
+    if (strcmp(path, "-") == 0)
+        return true;
+    const char *real = real_path(s->arena, path);
+    for (size_t i = 0; i < s->depends.names.len; i++)
+        if (strcmp(real, real_path(s->arena, s->depends.names.at[i])) == 0) {
+            diag_error(s->diags, NOWHERE, "`%s` is an input of this run; it would be overwritten: choose another name with -o", path);
+            return false;
+        }
+    for (size_t i = 0; i < s->written.len; i++)
+        if (strcmp(real, s->written.at[i]) == 0 && !str_starts(real, "/dev/")) {
+            diag_error(s->diags, NOWHERE, "two outputs of this run are called `%s`", path);
+            return false;
+        }
+    vec_push(s->arena, s->written, real);
+    return true;
 }
 
 char *session_output(const Session *s, const char *suffix)

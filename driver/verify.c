@@ -189,7 +189,7 @@ static bool load_source(Session *s, Session *source)
     o->pipeline = (PipelineOptions){.level = 0, .compute_f64 = o->pipeline.compute_f64, .result = o->pipeline.result, .dump = stderr};
     o->load.says |= SAYS_outside;
     o->load.net.outside = OUTSIDE_promise;
-    o->max_ops = o->max_bytes = 0;
+    o->has_max_ops = o->has_max_bytes = false;
     *source = (Session){.arena = s->arena, .diags = s->diags, .options = o};
     return session_compile(source);
 }

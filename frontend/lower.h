@@ -73,6 +73,7 @@ typedef struct Lowering {
     Binding *bindings;
     const Use *use;
     uint32_t depth;
+    uint32_t regions;             /* ifs around us that are decided when the network runs */
 
     uint64_t steps, made;
     bool exhausted;

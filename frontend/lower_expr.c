@@ -337,11 +337,15 @@ static bool join_component(Lowering *l, Branches *br, const Val *v[2], Value out
 /*      if c { a } else { b }        =>        %y = if %c { … yield %a } else { … yield %b } */
 static const Val *eval_branch(Lowering *l, const Expr *e, const Val *condition)
 {
+    enum { MAX_REGIONS = 250 };                                  /* the IR takes 256, and an exit may lie innermost */
     Value c = fe_to_value(l, condition, e->branch.condition->span);
     if (!c)
         return fe_val_poison(l);
+    if (l->regions >= MAX_REGIONS)
+        return fe_fail(l, e->span, "more than %d `if`s lie within one another here", MAX_REGIONS);
     Builder outer = l->b;
     Block *region[2];
+    l->regions++;
     Branches br = {.expr = e, .block = {e->branch.then, e->branch.other}};
     const Val *v[2];
     for (int i = 0; i < 2; i++) {
@@ -350,6 +354,7 @@ static const Val *eval_branch(Lowering *l, const Expr *e, const Val *condition)
         v[i] = fe_eval_block(l, br.block[i], "this branch");
         br.side[i] = l->b;
     }
+    l->regions--;
     bool tuple = v[0]->kind == VAL_TUPLE && v[1]->kind == VAL_TUPLE && v[0]->n == v[1]->n;
     uint32_t n = tuple ? v[0]->n : 1;
     Value *out[2] = {NEW_ARRAY(l->arena, n, Value), NEW_ARRAY(l->arena, n, Value)};

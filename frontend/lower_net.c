@@ -326,7 +326,12 @@ static const char *output_name(const Decl *d)
 
 static bool names_differ(Lowering *l, const Decl *d)
 {
+    enum { MAX_PORTS = 1024 };
     const PortExpr *lists[2] = {d->inputs.first, d->outputs.first};
+    if (d->inputs.n > MAX_PORTS || d->outputs.n > MAX_PORTS) {
+        fe_fail(l, d->name.span, "a network has at most %d inputs and %d outputs; make vectors of them", MAX_PORTS, MAX_PORTS);
+        return false;
+    }
     for (int i = 0; i < 2; i++)
         for (const PortExpr *p = lists[i]; p; p = p->next)
             for (int k = 0; k <= i; k++)

@@ -37,6 +37,13 @@ bool number_parse(const char *at, size_t len, double *out)
     return parse_float(at, len, NULL, out);
 }
 
+/* Whether the text says inf itself, rather than a number beyond every float. */
+static bool names_infinity(const char *at, size_t len)
+{
+    size_t i = len > 0 && (*at == '-' || *at == '+');
+    return i < len && (at[i] == 'i' || at[i] == 'I');
+}
+
 const char *element_from_text(Type type, const char *at, size_t len, void *out)
 {
     static const char no_number[] = "is no number", no_fit[] = "does not fit";
@@ -48,10 +55,12 @@ const char *element_from_text(Type type, const char *at, size_t len, void *out)
     if (type.elem == ELEM_F32) {
         parse_float(at, len, &narrow, NULL);
         memcpy(out, &narrow, 4);
-        return isinf(narrow) && !isinf(wide) ? no_fit : NULL;
+        return isinf(narrow) && !names_infinity(at, len) ? no_fit : NULL;
     }
     if (type.elem != ELEM_F64 && integer_parse(at, len, &whole))
         return element_from_i64(type, whole, out) ? NULL : no_fit;
+    if (type.elem == ELEM_F64 && isinf(wide) && !names_infinity(at, len))
+        return no_fit;
     return element_from_f64(type, wide, out) ? NULL : no_fit;
 }
 

@@ -317,6 +317,10 @@ static bool add_node(OnnxGraph *g, NodeProto *node)
     if (!node->op_type)
         node->op_type = nothing;
     bool known = is_supported(g, node);
+    for (size_t i = 0; i < node->n_input; i++)
+        for (size_t k = 0; k < node->n_output; k++)
+            if (*node->input[i] && strcmp(node->input[i], node->output[k]) == 0)
+                return onnx_fail(g, "its input `%s` is its own output", name_shown(g->arena, node->input[i]));
     if (!define_outputs(g, node) || !known)
         return false;
     if (node->n_output == 0 || !*node->output[0])

@@ -46,6 +46,9 @@ static const char *contract_words(const Network *net)
     return net->options.contract == CONTRACT_fma ? "contracted (fma)" : "not contracted";
 }
 
+/* Networks that call others twice grow as powers of two: a few lines of text must not fill the memory. */
+enum { INLINE_MAX_VALUES = 1 << 21 };
+
 static bool inline_call(Op *call, PassContext *ctx)
 {
     Network *net = call->parent->network;
@@ -59,6 +62,11 @@ static bool inline_call(Op *call, PassContext *ctx)
     }
     for (uint32_t i = 0; i < call->n_operands; i++)
         args[i] = op_operand(call, i);
+    if (net->values.len > INLINE_MAX_VALUES) {
+        diag_error(ctx->diags, call->span, "`%s` and what it calls come to more than %d values when every call is written out", net->name,
+                   INLINE_MAX_VALUES);
+        return false;
+    }
     Builder b = builder_before(call);
     if (!network_inline(&b, callee, args, results)) {
         diag_error(ctx->diags, call->span, "`%s` calls `%s`, which can leave early: such a network cannot be part of another",

@@ -110,6 +110,16 @@ check "an interrupt during a long compile takes effect and leaves nothing" \
     'echo "network q(x: f32[64]) -> f32[64] { let h = x; for i in 1 to 3000 { let h = relu(h + i); } h }" >q.cnet; ls >before
     TMPDIR=$PWD cnetc --emit=shared q.cnet & p=$!; sleep 1; kill $p; wait $p; test $? = 143 && ls >after && echo after >>before && sort -o before before && cmp before after'
 check "libraries hold the object under its own name" 'cnetc --emit=static xor.cnet && test "$(ar t xor.a)" = xor.o && cnetc --emit=shared xor.cnet && nm -D xor.so | grep -q " T xor_eval$" && ! cnetc --emit=static xor.cnet -o - 2>err'
+check "an output never takes the place of an input" \
+    'cp xor.cnet keep; ln -s xor.cnet link.cnet; mkdir d
+    for args in "-o xor.cnet" "--emit=ir -o d/../xor.cnet" "--header=xor.cnet -o x.o" "-MD -MF xor.cnet" "-o link.cnet"; do
+        cnetc xor.cnet $args 2>err; test $? = 1 && grep -q "is an input" err && cmp xor.cnet keep || exit 1
+    done
+    cp digits.npz keep; ! cnetc digits.cnet -o digits.npz 2>err && cmp digits.npz keep && ! cnetc report xor.cnet -o xor.cnet 2>err'
+check "outputs of one run have names of their own" '! cnetc xor.cnet -o x.o --header=x.o 2>err && grep -q "two outputs" err && ! test -e x.o'
+check "code that promises a box policy has its guard" '! cnetc balance.cnet --passes=dead-code 2>err && grep -q guard err && ! test -e balance.o'
+check "a budget of nothing is one" '! cnetc xor.cnet --max-ops=0 2>err'
+check "-MD names the rule after the object" 'cnetc -MD xor.cnet && test "$(head -n 1 xor.d)" = "xor.o: \\" && grep -q xor.cnet xor.d'
 check "a prefix that begins no C identifier is status 2" 'cnetc xor.cnet --prefix=a-b 2>err; test $? = 2 && grep -q a-b err'
 check "a program compiles in process, calls and frees" \
     'test "$('"$build"'/tests/embed balance.cnet 0.5 0 | tail -n 1)" = "status 0, 20 operations"'
