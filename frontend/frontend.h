@@ -2,7 +2,7 @@
  *
  *     text → lexer.l → parser.y → AST (ast.h) → lower.c → IR           .cnet
  *     bytes → onnx.c | nnet.c → IR                                     .onnx .onnx.gz .nnet
- *     bytes → npy.c | npz.c | safetensors.c | onnx_weights.c → Tensor  weights
+ *     bytes → npy.c | npz.c | safetensors.c | onnx.c → Tensor          weights
  *     .cnir is the IR's own text: ir_read
  */
 #ifndef CNET_FRONTEND_H
@@ -20,8 +20,8 @@ typedef struct LoadOptions {
 
 /* ---- load.c: by the suffix of the name (.cnet .cnir .onnx .onnx.gz .nnet) ------------------------------------------ */
 
-/* Reads, checks and lowers a file. Reports and returns NULL on any error. Every file that was opened is appended to
- * `depends` (for -MD; may be NULL). */
+/* Reads, checks and lowers a file. Reports and returns NULL on any error. The files that were opened are appended to
+ * `depends` (for -MD; may be NULL), but for the external data of an ONNX model. */
 typedef struct FileList { Vec(const char *) names; } FileList;
 Module *fe_load(Arena *arena, Diags *diags, const char *path, const LoadOptions *options, FileList *depends);
 /* Overrides in `net` what `options` (may be NULL) says. */
