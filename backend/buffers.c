@@ -125,8 +125,37 @@ static uint64_t affine_bytes(const Planner *p, const Op *op)
     return (uint64_t)be_padded_rows(&l) * type_element_bytes(value_type(p->net, op->result[0]));
 }
 
+/* The affine that makes the relu whose activity this is, when one kernel can make all three; NULL: none. */
+static const Op *active_source(const Network *net, const Plan *plan, const Op *op)
+{
+    const Op *relu = value_op(net, op_operand(op, 0));
+    const Op *from = relu && relu->kind == OP_relu ? value_op(net, op_operand(relu, 0)) : NULL;
+    bool fused = from && from->kind == OP_affine && plan->fused_relu[from->result[0]] == relu->result[0];
+    return fused && from->parent == op->parent && op->attr[0].i == ACTIVITY_notle0 ? from : NULL;
+}
+
+/* The bits of a relu's activity are made with its values: the set begins to live there, and has room for the padding's. */
+static void fuse_active(Planner *p, const Op *op)
+{
+    const Op *from = active_source(p->net, p->plan, op);
+    if (!from || p->plan->fused_active[from->result[0]])
+        return;
+    Layout l = be_layout_weights(p->target, p->net, from);
+    p->plan->fused_active[from->result[0]] = op->result[0];
+    p->start[op->result[0]] = p->start[from->result[0]];
+    home(p, op->result[0])->bytes = ((uint64_t)be_padded_rows(&l) + 63) / 64 * 8;
+}
+
+bool be_active_is_fused(const Fn *f, const Op *op)
+{
+    const Op *from = active_source(f->net, f->plan, op);
+    return from && f->plan->fused_active[from->result[0]] == op->result[0];
+}
+
 static void place_results(Planner *p, const Op *op)
 {
+    if (op->kind == OP_affine)
+        p->plan->n_affine++;
     for (uint32_t i = 0; i < op->n_results; i++) {
         Value v = op->result[i];
         bool memory = be_in_memory(value_type(p->net, v));
@@ -142,6 +171,8 @@ static void place_results(Planner *p, const Op *op)
         else if (op->kind == OP_affine)
             home(p, v)->bytes = affine_bytes(p, op);
     }
+    if (op->kind == OP_active)
+        fuse_active(p, op);
     /* A relu alone on an affine in the same block: the affine writes the relu's value. */
     if (op->kind != OP_relu || !be_in_memory(value_type(p->net, op->result[0])))
         return;
@@ -376,6 +407,12 @@ static void assign_offsets(Planner *p)
                 vec_push(p->arena, all, it);
             }
         }
+        const Op *op = value_op(p->net, v);
+        uint64_t own = op && op->result[0] == v && p->start[v] ? be_workspace_bytes(p->net, op) : 0;
+        if (own > 0) {
+            Interval it = {p->start[v], p->start[v], (own + align - 1) / align * align, &p->plan->work[v]};
+            vec_push(p->arena, all, it);
+        }
     }
     if (all.len > 0)
         qsort(all.at, all.len, sizeof *all.at, by_start);
@@ -399,10 +436,36 @@ static void assign_offsets(Planner *p)
     }
 }
 
+/* ---- what nobody needs: sets that only dense loops would take, sizes that only tallies take ---- */
+
+static void want(Planner *p)
+{
+    uint8_t *wanted = p->plan->wanted;
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, p->net)
+        for (uint32_t i = 0; i < op->n_operands; i++)
+            if (op->operand[i])
+                wanted[op_operand(op, i)] |= op->kind == OP_tally ? WANTED_counted : WANTED_counted | WANTED_plain;
+    /* Sets again, now that it is known which sizes are wanted. */
+    for (Value v = 1; v < p->n; v++)
+        if (value_type(p->net, v).elem == ELEM_SET)
+            wanted[v] = 0;
+    FOR_EACH_OP(walk, op, p->net)
+        for (uint32_t i = 0; i < op->n_operands; i++) {
+            if (!op->operand[i] || value_type(p->net, op_operand(op, i)).elem != ELEM_SET)
+                continue;
+            if (op->kind == OP_size)
+                wanted[op_operand(op, i)] |= wanted[op->result[0]];
+            else if (op->kind != OP_affine || i != AFFINE_cols || be_lowering(op) != LOWER_dense)
+                wanted[op_operand(op, i)] |= WANTED_counted | WANTED_plain;
+        }
+}
+
 Plan be_plan(Arena *arena, const Target *target, const Network *net)
 {
     uint32_t n = (uint32_t)net->values.len;
-    Plan plan = {NEW_ARRAY(arena, n, Home), NEW_ARRAY(arena, n, Value), NEW_ARRAY(arena, n, uint64_t), 0, false};
+    Plan plan = {.home = NEW_ARRAY(arena, n, Home), .fused_relu = NEW_ARRAY(arena, n, Value), .fused_active = NEW_ARRAY(arena, n, Value),
+                 .wanted = NEW_ARRAY(arena, n, uint8_t), .work = NEW_ARRAY(arena, n, uint64_t), .stage = NEW_ARRAY(arena, n, uint64_t)};
     Planner planner = {.arena = arena, .target = target, .net = net, .plan = &plan, .n = n}, *p = &planner;
     p->start = NEW_ARRAY(arena, n, uint32_t);
     p->last = NEW_ARRAY(arena, n, uint32_t);
@@ -413,6 +476,7 @@ Plan be_plan(Arena *arena, const Target *target, const Network *net)
         Value v = net->body->arg[i];
         plan.home[v] = (Home){.storage = be_in_memory(value_type(net, v)) ? STORAGE_INPUT : STORAGE_NONE, .port = i, .root = v};
     }
+    want(p);
     scan(p, net->body);
     settle_aliases(p);
     place_outputs(p);

@@ -47,7 +47,7 @@ Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
     const uint32_t *dim = W->type.dim + (W->kind == CONST_STACK);
     Layout l = {.kind = LAYOUT_PANELS, .element = type_element(W->type), .rows = dim[0], .cols = dim[1], .tile = 1};
     uint32_t lanes = panel_lanes(target, sum), chains = type_is_float(sum) ? be_chains(op, AFFINE_order) : 1;
-    bool sparse = op->operand[AFFINE_cols] || op->operand[AFFINE_rows];
+    bool sparse = op->operand[AFFINE_rows] || be_lowering(op) != LOWER_dense;
     uint64_t bytes = type_element_bytes(l.element);
     /* Few rows would leave most of a panel empty: then a chain is a lane, and the columns run along the vector. */
     if (!sparse && chains >= 4 && l.rows <= lanes / 2) {

@@ -67,6 +67,30 @@ LLVMValueRef be_alloca(Fn *f, LLVMTypeRef type, const char *name)
     return slot;
 }
 
+bool be_is_wanted(const Fn *f, Value v)
+{
+    return f->plan->wanted[v] & (f->counts ? WANTED_counted : WANTED_plain);
+}
+
+Resume be_function_begin(Fn *f)
+{
+    Resume here = {LLVMGetInsertBlock(f->b), be_debug_leave(f->e)};
+    LLVMSetLinkage(f->fn, LLVMInternalLinkage);
+    be_attributes(f->e, f->fn, f->level);
+    f->entry = be_new_block(f, "entry");
+    LLVMBasicBlockRef start = be_new_block(f, "start");
+    LLVMPositionBuilderAtEnd(f->b, f->entry);
+    LLVMBuildBr(f->b, start);
+    LLVMPositionBuilderAtEnd(f->b, start);
+    return here;
+}
+
+void be_function_end(Fn *f, Resume here)
+{
+    LLVMPositionBuilderAtEnd(f->b, here.block);
+    be_debug_return(f->e, here.place);
+}
+
 /* ---- ops ---- */
 
 static void constant_value(Fn *f, const Op *op)
@@ -98,7 +122,7 @@ static void row(Fn *f, const Op *op)
 /* counters += coefficients (x times) */
 static void tally(Fn *f, const Op *op)
 {
-    if (!f->counter[0])
+    if (!f->counts)
         return;
     LLVMValueRef times = NULL;
     if (op_operand(op, 0))
@@ -310,6 +334,7 @@ LLVMValueRef be_body(Emitter *e, const Network *net, const Plan *plan, const Lev
     be_attributes(e, f->fn, level);
     be_debug_function(e, f->fn, net);
     f->place = NEW_ARRAY(e->arena, net->values.len, Place);
+    f->word = NEW_ARRAY(e->arena, net->values.len, LLVMValueRef);
     parameters(f, counted);
     f->entry = be_new_block(f, "entry");
     f->exit = be_new_block(f, "exit");

@@ -96,9 +96,16 @@ typedef struct Home {
     Value root;                   /* ALIAS of this value's memory; itself otherwise */
 } Home;
 
+/* A set that only dense loops take, or a size that only tallies take, need not be made. */
+enum { WANTED_plain = 1, WANTED_counted = 2 };
+
 typedef struct Plan {
     Home *home;                   /* by Value */
     Value *fused_relu;            /* by Value: an affine's result whose only user is this relu; 0: none */
+    Value *fused_active;          /* by Value: the set of that relu's active elements, which the affine makes too; 0: none */
+    uint8_t *wanted;              /* by Value: WANTED_… by bodies of what kind; sets, and what is counted with */
+    uint64_t *work;               /* by Value: workspace of the op that makes it, within the frame */
+    uint32_t n_affine;            /* affine ops of the network */
     uint64_t *stage;              /* by Value: loop accumulators that need a second buffer while they are exchanged; ~0: none */
     uint64_t frame_bytes;
     bool scratch;                 /* the frame is the caller's, not the stack's */
@@ -188,6 +195,7 @@ typedef struct Fn {
     LLVMValueRef counter[4];      /* allocas i64: add, mul, cmp, other; NULL when not counted */
     LLVMValueRef *in, *out;
     Place *place;                 /* by Value */
+    LLVMValueRef *word;           /* by Value: the only word of a set of at most 64, when it is known as a value; NULL: in memory */
     bool failed;                  /* something was reported */
 } Fn;
 
@@ -202,6 +210,12 @@ Place be_define(Fn *f, Value v);
 void be_set_scalar(Fn *f, Value v, LLVMValueRef scalar);
 void be_set_alias(Fn *f, Value v, LLVMValueRef address);
 LLVMValueRef be_alloca(Fn *f, LLVMTypeRef type, const char *name);
+/* Whether this body, counted or not, needs a set or a size. Values of other types always are. */
+bool be_is_wanted(const Fn *f, Value v);
+/* Another function, f->fn, is made meanwhile; the builder comes back to where it was. */
+typedef struct Resume { LLVMBasicBlockRef block; LLVMMetadataRef place; } Resume;
+Resume be_function_begin(Fn *f);
+void be_function_end(Fn *f, Resume here);
 
 /* ---- memory.c: loads, stores, loops and copies, in the memory form of types ---------------------------------------------- */
 
@@ -249,6 +263,11 @@ void be_walk_set(Fn *f, LLVMValueRef words, uint32_t n, SetBody *body, void *con
 /* Only elements congruent to residue modulo `modulus` (a power of two up to 64). */
 void be_walk_set_residue(Fn *f, LLVMValueRef words, uint32_t n, uint32_t modulus, uint32_t residue, SetBody *body, void *context);
 LLVMValueRef be_set_word(Fn *f, LLVMValueRef words, LLVMValueRef w);
+/* The same within one word: calls body with the number of each bit (a size). */
+void be_walk_word(Fn *f, LLVMValueRef word, SetBody *body, void *context);
+LLVMValueRef be_word_residue(Fn *f, LLVMValueRef word, uint32_t modulus, uint32_t residue);
+/* Members of a set of n, an i64; word: its only word if it is known, else NULL. */
+LLVMValueRef be_set_size(Fn *f, LLVMValueRef words, LLVMValueRef word, uint32_t n);
 
 /* ---- one file a family of ops --------------------------------------------------------------------------------------------- */
 
@@ -266,6 +285,14 @@ LLVMValueRef be_wide_div(Fn *f, Type t, LLVMValueRef a, LLVMValueRef b);     /* 
 LLVMValueRef be_math(Fn *f, OpKind kind, ElemKind type, LLVMValueRef x, uint32_t lanes);   /* math.c */
 void be_shape(Fn *f, const Op *op);                   /* shape.c */
 void be_selection(Fn *f, const Op *op);               /* selection.c */
+/* Makes the set of active elements among the n from `at` on. */
+void be_active(Fn *f, Type element, Activity activity, LLVMValueRef at, uint32_t n, Value set);
+/* Whether the affine before its relu has made the set already. */
+bool be_active_is_fused(const Fn *f, const Op *active);
+/* How an affine is lowered: its annotation, or the default for what it is. Never LOWER_auto. */
+Lower be_lowering(const Op *affine);
+/* Bytes of the frame that an op needs for itself. */
+uint64_t be_workspace_bytes(const Network *net, const Op *op);
 void be_region(Fn *f, const Op *op);                  /* region.c */
 void be_terminator(Fn *f, const Op *op);
 

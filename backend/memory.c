@@ -324,19 +324,10 @@ LLVMValueRef be_set_word(Fn *f, LLVMValueRef words, LLVMValueRef w)
     return load(f, f->e->i64, LLVMBuildInBoundsGEP2(f->b, f->e->i64, words, &w, 1, ""), 8);
 }
 
-/*   for each word w:  m = words[w] & pattern;  while (m) { i = 64 w + ctz(m); m &= m - 1; body(i) }      */
-void be_walk_set_residue(Fn *f, LLVMValueRef words, uint32_t n, uint32_t modulus, uint32_t residue, SetBody *body, void *context)
+/*   while (word) { i = ctz(word); word &= word - 1; body(i) }      */
+void be_walk_word(Fn *f, LLVMValueRef word, SetBody *body, void *context)
 {
-    if (n == 0)
-        return;
-    uint64_t pattern = 0;
-    for (uint32_t i = residue; i < 64; i += modulus)
-        pattern |= UINT64_C(1) << i;
     Emitter *e = f->e;
-    Loop over = be_loop(f, ((uint64_t)n + 63) / 64, 1, "word");
-    LLVMValueRef word = be_set_word(f, words, over.i);
-    if (modulus > 1)
-        word = LLVMBuildAnd(f->b, word, LLVMConstInt(e->i64, pattern, 0), "");
     LLVMBasicBlockRef before = LLVMGetInsertBlock(f->b);
     LLVMBasicBlockRef head = be_new_block(f, "members"), inside = be_new_block(f, "member"), after = be_new_block(f, "done");
     LLVMBuildBr(f->b, head);
@@ -347,18 +338,62 @@ void be_walk_set_residue(Fn *f, LLVMValueRef words, uint32_t n, uint32_t modulus
     LLVMPositionBuilderAtEnd(f->b, inside);
     LLVMValueRef args[2] = {rest, LLVMConstInt(e->i1, 1, 0)};
     LLVMValueRef bit = be_intrinsic(f, "llvm.cttz", e->i64, args, 2);
-    LLVMValueRef base = LLVMBuildShl(f->b, over.i, be_size(e, 6), "");
-    LLVMValueRef index = LLVMBuildOr(f->b, base, LLVMBuildIntCast2(f->b, bit, e->size, 0, ""), "");
     LLVMValueRef less = LLVMBuildAnd(f->b, rest, LLVMBuildSub(f->b, rest, LLVMConstInt(e->i64, 1, 0), ""), "");
-    body(f, index, context);
+    body(f, LLVMBuildIntCast2(f->b, bit, e->size, 0, ""), context);
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(f->b);
     LLVMAddIncoming(rest, &less, &latch, 1);
     LLVMBuildBr(f->b, head);
+    LLVMMoveBasicBlockAfter(after, latch);
     LLVMPositionBuilderAtEnd(f->b, after);
+}
+
+LLVMValueRef be_word_residue(Fn *f, LLVMValueRef word, uint32_t modulus, uint32_t residue)
+{
+    uint64_t pattern = 0;
+    if (modulus == 1)
+        return word;
+    for (uint32_t i = residue; i < 64; i += modulus)
+        pattern |= UINT64_C(1) << i;
+    return LLVMBuildAnd(f->b, word, LLVMConstInt(f->e->i64, pattern, 0), "");
+}
+
+typedef struct Within { LLVMValueRef base; SetBody *body; void *context; } Within;
+
+static void member_within(Fn *f, LLVMValueRef bit, void *context)
+{
+    const Within *w = context;
+    w->body(f, LLVMBuildOr(f->b, w->base, bit, ""), w->context);
+}
+
+void be_walk_set_residue(Fn *f, LLVMValueRef words, uint32_t n, uint32_t modulus, uint32_t residue, SetBody *body, void *context)
+{
+    if (n == 0)
+        return;
+    Loop over = be_loop(f, ((uint64_t)n + 63) / 64, 1, "word");
+    LLVMValueRef word = be_word_residue(f, be_set_word(f, words, over.i), modulus, residue);
+    Within w = {LLVMBuildShl(f->b, over.i, be_size(f->e, 6), ""), body, context};
+    be_walk_word(f, word, member_within, &w);
     be_loop_end(f, &over);
 }
 
 void be_walk_set(Fn *f, LLVMValueRef words, uint32_t n, SetBody *body, void *context)
 {
     be_walk_set_residue(f, words, n, 1, 0, body, context);
+}
+
+LLVMValueRef be_set_size(Fn *f, LLVMValueRef words, LLVMValueRef word, uint32_t n)
+{
+    Emitter *e = f->e;
+    if (n <= 64) {
+        word = n == 0 ? LLVMConstInt(e->i64, 0, 0) : word ? word : be_set_word(f, words, be_size(e, 0));
+        return be_intrinsic(f, "llvm.ctpop", e->i64, &word, 1);
+    }
+    LLVMValueRef sum = be_alloca(f, e->i64, "size");
+    LLVMBuildStore(f->b, LLVMConstInt(e->i64, 0, 0), sum);
+    Loop loop = be_loop(f, ((uint64_t)n + 63) / 64, 1, "words");
+    word = be_set_word(f, words, loop.i);
+    LLVMValueRef ones = be_intrinsic(f, "llvm.ctpop", e->i64, &word, 1);
+    LLVMBuildStore(f->b, LLVMBuildAdd(f->b, LLVMBuildLoad2(f->b, e->i64, sum, ""), ones, ""), sum);
+    be_loop_end(f, &loop);
+    return LLVMBuildLoad2(f->b, e->i64, sum, "");
 }

@@ -106,44 +106,59 @@ static LLVMValueRef is_active(Fn *f, Type t, Activity activity, LLVMValueRef x, 
     ICE("activity %d", (int)activity);
 }
 
-enum { GROUP = 8 };                               /* one byte of a set: bit i is element i on little-endian targets */
-
-/* Eight comparisons make a byte. Lanes that do not exist are read as 0, which no predicate calls active. */
-static void active(Fn *f, const Op *op)
+/* Vectors of the level's own width, gathered to words of 64 bits: a word stored at once can be loaded at once. */
+static LLVMValueRef active_word(Fn *f, Type t, Activity activity, LLVMValueRef at, LLVMValueRef first, uint32_t n)
 {
-    Type a = value_type(f->net, op_operand(op, 0)), t = type_element(a), byte = type_int(8);
-    LLVMValueRef at = be_place(f, op_operand(op, 0)).at, set = be_define(f, op->result[0]).at;
-    Activity activity = (Activity)op->attr[0].i;
-    uint64_t n = a.dim[0], groups = n / GROUP;
-    if (groups > 0) {
-        Loop loop = be_loop(f, groups, 1, "active");
-        LLVMValueRef x = be_load(f, t, at, LLVMBuildMul(f->b, loop.i, be_size(f->e, GROUP), ""), GROUP);
-        be_store(f, byte, LLVMBuildBitCast(f->b, is_active(f, t, activity, x, GROUP), f->e->i8, ""), set, loop.i, 1);
+    Emitter *e = f->e;
+    uint32_t lanes = be_lanes(f->level, t);
+    LLVMValueRef word = NULL;
+    for (uint32_t i = 0; i < n; i += lanes) {
+        LLVMValueRef index = LLVMBuildAdd(f->b, first, be_size(e, i), "");
+        LLVMValueRef x = be_load_part(f, t, at, index, lanes, n - i < lanes ? n - i : lanes);      /* missing lanes are 0: not active */
+        LLVMValueRef some = is_active(f, t, activity, x, lanes);
+        if (lanes > 1)
+            some = LLVMBuildBitCast(f->b, some, LLVMIntTypeInContext(e->c, lanes), "");
+        if (lanes < 64)
+            some = LLVMBuildZExt(f->b, some, e->i64, "");
+        word = word ? LLVMBuildOr(f->b, word, LLVMBuildShl(f->b, some, LLVMConstInt(e->i64, i, 0), ""), "") : some;
+    }
+    return word;
+}
+
+void be_active(Fn *f, Type t, Activity activity, LLVMValueRef at, uint32_t n, Value set)
+{
+    Emitter *e = f->e;
+    LLVMValueRef words = be_define(f, set).at;
+    uint32_t whole = n / 64;
+    if (whole > 0) {
+        Loop loop = be_loop(f, whole, 1, "active");
+        LLVMValueRef word = active_word(f, t, activity, at, LLVMBuildShl(f->b, loop.i, be_size(e, 6), ""), 64);
+        LLVMSetAlignment(LLVMBuildStore(f->b, word, LLVMBuildInBoundsGEP2(f->b, e->i64, words, &loop.i, 1, "")), 8);
         be_loop_end(f, &loop);
     }
-    uint64_t bytes = groups;
-    if (n % GROUP) {
-        LLVMValueRef x = be_load_part(f, t, at, be_size(f->e, groups * GROUP), GROUP, (uint32_t)(n % GROUP));
-        be_store(f, byte, LLVMBuildBitCast(f->b, is_active(f, t, activity, x, GROUP), f->e->i8, ""), set, be_size(f->e, bytes++), 1);
-    }
-    for (; bytes % 8 != 0; bytes++)
-        be_store(f, byte, LLVMConstInt(f->e->i8, 0, 0), set, be_size(f->e, bytes), 1);
+    if (n % 64 == 0)
+        return;
+    LLVMValueRef last = be_size(e, whole), word = active_word(f, t, activity, at, be_size(e, 64 * (uint64_t)whole), n % 64);
+    LLVMSetAlignment(LLVMBuildStore(f->b, word, LLVMBuildInBoundsGEP2(f->b, e->i64, words, &last, 1, "")), 8);
+    if (n < 64)
+        f->word[set] = word;
+}
+
+static void active(Fn *f, const Op *op)
+{
+    Value x = op_operand(op, 0), set = op->result[0];
+    Type a = value_type(f->net, x);
+    if (be_is_wanted(f, set) && !be_active_is_fused(f, op))
+        be_active(f, type_element(a), (Activity)op->attr[0].i, be_place(f, x).at, a.dim[0], set);
 }
 
 static void size(Fn *f, const Op *op)
 {
-    Type s = value_type(f->net, op_operand(op, 0));
-    Emitter *e = f->e;
-    LLVMValueRef words = be_place(f, op_operand(op, 0)).at, sum = be_alloca(f, e->i64, "size");
-    LLVMBuildStore(f->b, LLVMConstInt(e->i64, 0, 0), sum);
-    if (s.n > 0) {
-        Loop loop = be_loop(f, ((uint64_t)s.n + 63) / 64, 1, "words");
-        LLVMValueRef word = be_set_word(f, words, loop.i);
-        LLVMValueRef ones = be_intrinsic(f, "llvm.ctpop", e->i64, &word, 1);
-        LLVMBuildStore(f->b, LLVMBuildAdd(f->b, LLVMBuildLoad2(f->b, e->i64, sum, ""), ones, ""), sum);
-        be_loop_end(f, &loop);
-    }
-    be_set_scalar(f, op->result[0], LLVMBuildTrunc(f->b, LLVMBuildLoad2(f->b, e->i64, sum, ""), e->i32, ""));
+    Value set = op_operand(op, 0);
+    if (!be_is_wanted(f, op->result[0]))
+        return;
+    LLVMValueRef n = be_set_size(f, be_place(f, set).at, f->word[set], value_type(f->net, set).n);
+    be_set_scalar(f, op->result[0], LLVMBuildTrunc(f->b, n, f->e->i32, ""));
 }
 
 static void test(Fn *f, const Op *op)

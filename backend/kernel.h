@@ -1,0 +1,61 @@
+/* kernel.h — inside affine layers: what a kernel is made of. affine.c chooses and calls; panels.c and lanes.c make loops.
+ */
+#ifndef CNET_BACKEND_KERNEL_H
+#define CNET_BACKEND_KERNEL_H
+
+#include "gen.h"
+
+/* How the columns are walked. */
+typedef enum Walk {
+    WALK_dense,                   /* all of them */
+    WALK_mask,                    /* the bits of a set, word by word */
+    WALK_list,                    /* indices, prefetching a few columns ahead */
+    WALK_branch                   /* all of them, with a branch around each */
+} Walk;
+
+/* What makes two layers share a kernel. */
+typedef struct Shape {
+    Layout weights;
+    Type sum;
+    uint32_t chains;
+    bool relu;
+    bool bits;                    /* with relu: it also stores which rows are active */
+    Walk walk;
+} Shape;
+
+/* A kernel while it is built. */
+typedef struct Kernel {
+    Fn f;
+    const Shape *s;
+    LLVMValueRef x, w, b, y;
+    LLVMValueRef cols;            /* dense, branch: how many (a size) */
+    LLVMValueRef set;             /* mask, branch: the words; list: what be_list made */
+    LLVMValueRef word;            /* the set's only word, if it is known as a value; NULL: it is loaded */
+    LLVMValueRef bits;            /* where the bits of active rows go (a byte address); NULL: only to out_word */
+    LLVMValueRef out_word;        /* the bits of a tile of at most 64 rows, padding included */
+    LLVMTypeRef vector;           /* of sums */
+    uint32_t lanes, t;            /* lanes of a vector, vectors of a group */
+    LLVMValueRef acc[IR_MAX_CHAINS * 16];        /* allocas: acc[chain * t + vector] */
+    LLVMValueRef row;             /* first row of the group within the tile (a size) */
+} Kernel;
+
+/* A tile as vectors: `groups` times `t` vectors of `lanes` rows. */
+typedef struct Grouping { uint32_t lanes, t, groups; } Grouping;
+Grouping be_grouping(const Level *level, const Shape *s);
+/* Whether a kernel at this level can store bits: whole bytes at a time. */
+bool be_can_store_bits(const Level *level, const Shape *s);
+
+void be_panel_kernel(Kernel *k);
+void be_lane_kernel(Kernel *k);
+/* One row of panels: the panel kernel's sums with one lane. */
+void be_panel_row(Kernel *k, LLVMValueRef row);
+LLVMValueRef be_load_weights(Kernel *k, LLVMValueRef index, uint32_t lanes);
+
+/* Entries of a list for `cols` columns in `chains` chains: chain c's indices from c * be_list_stride on, ascending; the last
+ * `chains` entries say how many each has. */
+uint32_t be_list_stride(uint32_t cols, uint32_t chains);
+uint64_t be_list_bytes(uint32_t cols, uint32_t chains);
+/* The function that makes it: (words, list). */
+LLVMValueRef be_list_maker(Fn *caller, uint32_t cols, uint32_t chains);
+
+#endif

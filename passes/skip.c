@@ -1,0 +1,96 @@
+/* skip.c — evaluate only the columns whose input is not zero.
+ *
+ *      %h = relu %z                                  %h = relu %z
+ *      %y = affine %h, @W, @b                =>      %s = active %h, pred = notle0
+ *                                                    %y = affine %h, @W, @b, cols = %s
+ *
+ *      %y = affine %x, @W, @b                =>      %s = active %x, pred = nonzero
+ *      (%x an input, often zero)                     %y = affine %x, @W, @b, cols = %s
+ *
+ * The comparison of the relu has already decided its activity, so the first form costs nothing. Any other vector is tested,
+ * one comparison an element, where that is expected to be less than what it saves (activity.h): twice the rows for each
+ * zero. A set that is free stands beside its relu; one that costs stands where it is first needed.
+ *
+ * Legality: the bits stay. A term of a zero is W * 0 = ±0, because the weights are finite (a precondition, checked
+ * here for each tensor: a remark says where it fails); adding ±0 changes no sum but the sign of a zero one, and chain 0,
+ * which begins at the bias or +0, is never −0 without contraction. With it, fma may underflow to −0: positive-zero has put
+ * `+ 0.0` behind every such sum that no relu follows. NaN is active under both predicates, infinities too. Other chains
+ * are added to chain 0, where the sign of their zero does not matter. Integers wrap, and 0 is 0.
+ *
+ * Ends: an affine that has a set of columns is left alone.
+ */
+#include "activity.h"
+#include "pass_util.h"
+
+typedef struct Tested { const Block *block; Value set; } Tested;
+
+typedef struct Skipper {
+    Network *net;
+    PassContext *ctx;
+    Tested *tested;               /* by Value: its set, and the block that set stands in */
+    size_t n_values;              /* when the pass began: sets are not values to be tested */
+} Skipper;
+
+static Value build_active(Builder *b, Value x, Activity pred)
+{
+    OpInit init = {.kind = OP_active, .n_operands = 1, .operand = &x, .attr = {{.i = pred}}};
+    return build_op(b, &init)->result[0];
+}
+
+/* The set of x's active elements for `user`, or 0 when it does not pay. */
+static Value active_set(Skipper *s, Value x, const Op *user, uint64_t rows)
+{
+    Op *source = value_op(s->net, x);
+    Tested *known = &s->tested[x];
+    if (source && source->kind == OP_relu) {
+        if (!known->set) {
+            Builder b = builder_before(source->next);
+            known->set = build_active(&b, x, ACTIVITY_notle0);
+        }
+        return known->set;
+    }
+    if (known->set && known->block == user->parent)
+        return known->set;
+    if (2 * (double)rows * prior_zero_share(s->net, x) <= 1)
+        return 0;
+    Builder b = builder_before((Op *)user);
+    *known = (Tested){user->parent, build_active(&b, x, ACTIVITY_nonzero)};
+    pass_stat(s->ctx, "vectors are tested for zeros", 1);
+    return known->set;
+}
+
+static bool weights_are_finite(Skipper *s, const Op *op)
+{
+    const Const *W = const_get(s->net->module, op->cst[AFFINE_W]);
+    if (const_all_finite(W))
+        return true;
+    diag_remark(s->ctx->diags, op->span, s->ctx->name, "@%s holds a NaN or an infinity: its columns are all evaluated", W->name);
+    return false;
+}
+
+static bool skip_columns(Skipper *s, Op *op)
+{
+    Value x = op_operand(op, AFFINE_x);
+    uint64_t rows = type_count(value_type(s->net, op->result[0]));
+    if (op_operand(op, AFFINE_cols) || rows == 0 || x >= s->n_values || type_count(value_type(s->net, x)) == 0)
+        return false;
+    if (prior_zero_share(s->net, x) == 0 || !weights_are_finite(s, op))
+        return false;
+    Value set = active_set(s, x, op, rows);
+    if (!set)
+        return false;
+    op->operand[AFFINE_cols] = set;
+    pass_stat(s->ctx, "affine layers evaluate active columns only", 1);
+    return true;
+}
+
+bool pass_skip(Network *net, PassContext *ctx)
+{
+    Skipper s = {.net = net, .ctx = ctx, .tested = NEW_ARRAY(ctx->arena, net->values.len, Tested), .n_values = net->values.len};
+    bool changed = false;
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, net)
+        if (op->kind == OP_affine)
+            changed |= skip_columns(&s, op);
+    return changed;
+}
