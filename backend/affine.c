@@ -137,7 +137,7 @@ enum { SMALL_CELLS = 64 * 128, MOST_IN_PLACE = 48 };
 /* Whether a kernel is made where it is used: the call, and what passes through memory, would cost as much as the layer. */
 static bool belongs_in_place(const Fn *f, const Shape *s)
 {
-    return f->plan->n_affine <= MOST_IN_PLACE && s->weights.kind == LAYOUT_PANELS && s->walk != WALK_list && s->weights.n_tiles == 1 &&
+    return f->plan->n_affine <= MOST_IN_PLACE && s->walk != WALK_list && s->weights.n_tiles == 1 &&
            (uint64_t)s->weights.cols * s->weights.tile <= SMALL_CELLS && s->weights.tile <= 64 &&
            be_grouping(f->level, s).groups == 1;
 }
@@ -154,12 +154,12 @@ static char *kernel_name(const Fn *f, const Shape *s)
     static const char *const walks[] = {[WALK_dense] = "", [WALK_mask] = ".mask", [WALK_list] = ".list", [WALK_branch] = ".branch"};
     Arena *a = f->e->arena;
     Text name = text_new(a);
-    text_add(&name, "cnet.%s%s%s.%s.%s", f->level->name, *f->level->name ? "." : "", s->weights.kind == LAYOUT_LANES ? "lanes" : "panels",
-             element_name(a, s->sum), element_name(a, s->weights.element));
-    if (s->weights.kind == LAYOUT_LANES)
-        text_add(&name, ".%ux%u", s->weights.rows, s->weights.cols);
-    else
-        text_add(&name, ".%u", s->weights.tile);
+    text_add(&name, "cnet.%s%spanels.%s.%s.%u", f->level->name, *f->level->name ? "." : "", element_name(a, s->sum),
+             element_name(a, s->weights.element), s->weights.tile);
+    if (be_written_rows(&s->weights) < s->weights.tile)
+        text_add(&name, ".%urows", s->weights.rows);
+    if (be_is_narrow(f->level, s))
+        text_add(&name, ".%ucols", s->weights.cols);
     if (s->walk != WALK_dense)
         text_add(&name, "%s%u", walks[s->walk], s->weights.cols);
     text_add(&name, ".c%u%s%s%s", s->chains, s->relu ? ".relu" : "", s->bits ? ".bits" : "", f->net->options.contract == CONTRACT_fma ? ".fma" : "");
@@ -193,10 +193,7 @@ static LLVMValueRef kernel(Fn *caller, const Shape *s)
     k->y = LLVMGetParam(fn, 3);
     k->cols = k->set = LLVMGetParam(fn, 4);
     k->bits = LLVMGetParam(fn, 5);
-    if (s->weights.kind == LAYOUT_LANES)
-        be_lane_kernel(k);
-    else
-        be_panel_kernel(k);
+    be_panel_kernel(k);
     LLVMBuildRetVoid(e->b);
     be_function_end(&k->f, here);
     return fn;
@@ -228,7 +225,7 @@ static void call_tiles(Fn *f, const Layer *layer, const Shape *s, LLVMValueRef c
     LLVMValueRef fn = kernel(f, s), bits = s->bits ? layer->bits : LLVMConstNull(e->ptr);
     LLVMValueRef args[N_PARAMS] = {layer->x, layer->w, layer->b, layer->y, columns, bits};
     LLVMTypeRef type = LLVMGlobalGetValueType(fn);
-    if (s->weights.kind == LAYOUT_LANES || s->weights.n_tiles == 1) {
+    if (s->weights.n_tiles == 1) {
         LLVMBuildCall2(f->b, type, fn, args, N_PARAMS, "");
         return;
     }
@@ -372,7 +369,7 @@ void be_affine(Fn *f, const Op *op)
     if (op_operand(op, AFFINE_rows)) {
         some_rows(f, &layer, &s);
     } else {
-        s.bits = layer.active && s.weights.kind == LAYOUT_PANELS && be_can_store_bits(f->level, &s);
+        s.bits = layer.active && be_can_store_bits(f->level, &s);
         bool either = (s.walk == WALK_mask || s.walk == WALK_list) && zeros_are_left_out(op);
         LLVMValueRef word = either ? few_or_all(f, &layer, &s) : evaluate(f, &layer, &s);
         if (s.bits) {

@@ -122,7 +122,7 @@ bool be_shares_operand(const Network *net, const Op *op)
 static uint64_t affine_bytes(const Planner *p, const Op *op)
 {
     Layout l = be_layout_weights(p->target, p->net, op);
-    return (uint64_t)be_padded_rows(&l) * type_element_bytes(value_type(p->net, op->result[0]));
+    return (uint64_t)be_written_rows(&l) * type_element_bytes(value_type(p->net, op->result[0]));
 }
 
 /* The affine that makes the relu whose activity this is, when one kernel can make all three; NULL: none. */

@@ -6,7 +6,7 @@
  *      W[rows, cols], tile 4:      tile 0: w00 w10 w20 w30 | w01 w11 w21 w31 | …      tile 1: w40 w50 …
  *
  * One column of a tile is a whole number of the widest level's vectors, so all levels share the bytes; rows are padded
- * with zeros, which never leave the padding. Memory: one constant is converted at a time, and the source's pages are
+ * with zeros, which never leave the padding. Few rows: several columns fill a vector (narrow.c). Memory: one constant is converted at a time, and the source's pages are
  * given back.
  */
 #include "gen.h"
@@ -46,32 +46,29 @@ Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
     Type sum = type_element(value_type(net, op->operand[AFFINE_x]));
     const uint32_t *dim = W->type.dim + (W->kind == CONST_STACK);
     Layout l = {.kind = LAYOUT_PANELS, .element = type_element(W->type), .rows = dim[0], .cols = dim[1], .tile = 1};
-    uint32_t lanes = panel_lanes(target, sum), chains = type_is_float(sum) ? be_chains(op, AFFINE_order) : 1;
-    bool sparse = op->operand[AFFINE_rows] || be_lowering(op) != LOWER_dense;
-    uint64_t bytes = type_element_bytes(l.element);
-    /* Few rows would leave most of a panel empty: then a chain is a lane, and the columns run along the vector. */
-    if (!sparse && chains >= 4 && l.rows <= lanes / 2) {
-        l.kind = LAYOUT_LANES;
-        l.chains = chains;
-        l.slot_bytes = (uint64_t)l.rows * round_up(l.cols, chains) * bytes;
+    uint32_t lanes = panel_lanes(target, sum), most = 16 * lanes;    /* 16 vectors of sums: one pass over x on the widest level */
+    l.stored_cols = l.cols;
+    if (l.rows <= lanes / 2) {                    /* several columns share a vector: whole ones */
+        l.tile = power_of_two_from(l.rows);
+        l.n_tiles = l.rows > 0;
+        l.stored_cols = round_up(l.cols, lanes / l.tile);
     } else {
-        uint32_t most = 16 * lanes;               /* 16 vectors of sums: one pass over x on the widest level */
-        if (l.rows <= lanes / 2) {
-            l.tile = power_of_two_from(l.rows);
-            l.n_tiles = l.rows > 0;
-        } else {
-            l.n_tiles = (uint32_t)(((uint64_t)l.rows + most - 1) / most);
-            l.tile = round_up((l.rows + l.n_tiles - 1) / l.n_tiles, lanes);
-        }
-        l.slot_bytes = (uint64_t)l.n_tiles * l.tile * l.cols * bytes;
+        l.n_tiles = (uint32_t)(((uint64_t)l.rows + most - 1) / most);
+        l.tile = round_up((l.rows + l.n_tiles - 1) / l.n_tiles, lanes);
     }
+    l.slot_bytes = (uint64_t)l.n_tiles * l.tile * l.stored_cols * type_element_bytes(l.element);
     l.bytes = l.slot_bytes * (W->kind == CONST_STACK ? W->type.dim[0] : 1);
     return l;
 }
 
 uint32_t be_padded_rows(const Layout *l)
 {
-    return l->kind == LAYOUT_LANES ? l->rows : l->n_tiles * l->tile;
+    return l->n_tiles * l->tile;
+}
+
+uint32_t be_written_rows(const Layout *l)
+{
+    return l->tile < 16 ? l->rows : be_padded_rows(l);
 }
 
 Layout be_layout_bias(const Target *target, const Network *net, const Op *op)
@@ -105,7 +102,7 @@ Layout be_layout_tree(const Const *c, LayoutKind part)
 static bool layout_equal(const Layout *a, const Layout *b)
 {
     return a->kind == b->kind && type_equal(a->element, b->element) && a->rows == b->rows && a->cols == b->cols &&
-           a->tile == b->tile && a->n_tiles == b->n_tiles && a->chains == b->chains && a->bytes == b->bytes;
+           a->tile == b->tile && a->n_tiles == b->n_tiles && a->stored_cols == b->stored_cols && a->bytes == b->bytes;
 }
 
 /* ---- conversion ---- */
@@ -129,6 +126,23 @@ static void copy_element(uint8_t *to, const uint8_t *from, uint32_t size)
     }
 }
 
+static void write_float(uint8_t *to, Type t, double value)
+{
+    float narrow = (float)value;
+    if (t.elem == ELEM_F32)
+        memcpy(to, &narrow, 4);
+    else
+        memcpy(to, &value, 8);
+}
+
+/* Columns that are only stored are -0: x is read as +0 there, the product is -0, and adding -0 changes nothing. */
+static void fill_extra_columns(const Layout *l, uint8_t *out)
+{
+    uint32_t size = type_element_bytes(l->element);
+    for (uint64_t i = (uint64_t)l->cols * l->tile; type_is_float(l->element) && i < (uint64_t)l->stored_cols * l->tile; i++)
+        write_float(out + i * size, l->element, -0.0);
+}
+
 /* Blocks of 16 rows: 16 streams are read, 64 bytes written at a time, whichever way the source lies. */
 static void fill_panels(const Const *c, uint64_t slot, const Layout *l, uint8_t *out)
 {
@@ -139,33 +153,11 @@ static void fill_panels(const Const *c, uint64_t slot, const Layout *l, uint8_t 
             if (end > l->rows)
                 end = l->rows;
             for (uint32_t k = 0; k < l->cols; k++) {
-                uint8_t *to = out + (((uint64_t)t * l->cols + k) * l->tile + block) * m.size;
+                uint8_t *to = out + (((uint64_t)t * l->stored_cols + k) * l->tile + block) * m.size;
                 for (uint32_t r = first; r < end; r++, to += m.size)
                     copy_element(to, m.at + r * m.row + k * m.col, m.size);
             }
         }
-}
-
-static void write_float(uint8_t *to, Type t, double value)
-{
-    float narrow = (float)value;
-    if (t.elem == ELEM_F32)
-        memcpy(to, &narrow, 4);
-    else
-        memcpy(to, &value, 8);
-}
-
-/* The padding is -0: whatever x holds (it is read as +0 there), the product is -0, and adding -0 changes nothing. */
-static void fill_lanes(const Const *c, uint64_t slot, const Layout *l, uint8_t *out)
-{
-    Matrix m = matrix_of(c, slot);
-    uint32_t padded = round_up(l->cols, l->chains);
-    for (uint32_t r = 0; r < l->rows; r++)
-        for (uint32_t k = 0; k < padded; k++, out += m.size)
-            if (k < l->cols)
-                copy_element(out, m.at + r * m.row + k * m.col, m.size);
-            else
-                write_float(out, l->element, -0.0);
 }
 
 static void fill_rows(const Const *c, uint64_t slot, const Layout *l, uint8_t *out)
@@ -190,12 +182,12 @@ void be_fill(const Const *c, const Layout *l, uint8_t *out)
     }
     uint64_t slots = c->kind == CONST_STACK ? c->type.dim[0] : 1;
     for (uint64_t s = 0; s < slots; s++, out += l->slot_bytes) {
-        if (l->kind == LAYOUT_PANELS)
+        if (l->kind == LAYOUT_PANELS) {
             fill_panels(c, s, l, out);
-        else if (l->kind == LAYOUT_LANES)
-            fill_lanes(c, s, l, out);
-        else
+            fill_extra_columns(l, out);
+        } else {
             fill_rows(c, s, l, out);
+        }
     }
 }
 
@@ -250,7 +242,7 @@ static LLVMValueRef place_jit(Emitter *e, const Const *c, const Layout *l)
 static LLVMValueRef place_object(Emitter *e, const Const *c, const Layout *l)
 {
     static const char *const kinds[] = {
-        [LAYOUT_RAW] = "raw", [LAYOUT_PANELS] = "panels", [LAYOUT_LANES] = "lanes", [LAYOUT_ROWS] = "rows",
+        [LAYOUT_RAW] = "raw", [LAYOUT_PANELS] = "panels", [LAYOUT_ROWS] = "rows",
         [LAYOUT_NODES] = "nodes", [LAYOUT_THRESHOLDS] = "thresholds", [LAYOUT_LEAVES] = "leaves"};
     char *name = str_printf(e->arena, "%s.%s", c ? c->name : "zero", kinds[l->kind]);
     const void *lies = as_it_lies(c, l);

@@ -55,7 +55,6 @@ LLVMTargetMachineRef be_machine(const Target *target);
 typedef enum LayoutKind {
     LAYOUT_RAW,                   /* row-major, as the IR has it */
     LAYOUT_PANELS,                /* matrix: tiles of rows, column by column: tile t, column k, row r of the tile */
-    LAYOUT_LANES,                 /* matrix: row by row, columns padded to `chains` with -0 */
     LAYOUT_ROWS,                  /* vector, widened to the sum's type, -0 made +0, padded like the panels' rows */
     LAYOUT_NODES, LAYOUT_THRESHOLDS, LAYOUT_LEAVES   /* a tree: TreeNode, keys, TreeLeaf */
 } LayoutKind;
@@ -65,7 +64,7 @@ typedef struct Layout {
     Type element;                 /* stored element type */
     uint32_t rows, cols;
     uint32_t tile, n_tiles;       /* PANELS, ROWS: rows of a tile, number of tiles */
-    uint32_t chains;              /* LANES */
+    uint32_t stored_cols;         /* PANELS: at least cols, so that several columns of few rows fill a vector */
     uint64_t slot_bytes;          /* one element of a stack (or the whole, when it is none) */
     uint64_t bytes;
 } Layout;
@@ -73,8 +72,10 @@ typedef struct Layout {
 /* How the weights (and the bias) of an affine are stored. Without a bias *bias describes a row of +0. */
 Layout be_layout_weights(const Target *target, const Network *net, const Op *affine);
 Layout be_layout_bias(const Target *target, const Network *net, const Op *affine);
-/* Rows that a kernel writes: at least those of the result. */
+/* Rows of the tiles: at least those of the result. */
 uint32_t be_padded_rows(const Layout *weights);
+/* Rows that a kernel writes: the result's alone where they are few, else the padding's too. */
+uint32_t be_written_rows(const Layout *weights);
 Layout be_layout_raw(const Const *c);
 Layout be_layout_tree(const Const *c, LayoutKind part);
 /* Of constants as they are stored, padding included: the header's, the descriptor's and be_sizes' number. */
@@ -286,6 +287,7 @@ LLVMValueRef be_math(Fn *f, OpKind kind, ElemKind type, LLVMValueRef x, uint32_t
 void be_shape(Fn *f, const Op *op);                   /* shape.c */
 void be_selection(Fn *f, const Op *op);               /* selection.c */
 /* Makes the set of active elements among the n from `at` on. */
+LLVMValueRef be_activity(Fn *f, Type element, Activity activity, LLVMValueRef x, uint32_t lanes);
 void be_active(Fn *f, Type element, Activity activity, LLVMValueRef at, uint32_t n, Value set);
 /* Whether the affine before its relu has made the set already. */
 bool be_active_is_fused(const Fn *f, const Op *active);

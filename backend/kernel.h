@@ -1,4 +1,4 @@
-/* kernel.h — inside affine layers: what a kernel is made of. affine.c chooses and calls; panels.c and lanes.c make loops.
+/* kernel.h — inside affine layers: what a kernel is made of. affine.c chooses and calls; panels.c and narrow.c make loops.
  */
 #ifndef CNET_BACKEND_KERNEL_H
 #define CNET_BACKEND_KERNEL_H
@@ -46,7 +46,9 @@ Grouping be_grouping(const Level *level, const Shape *s);
 bool be_can_store_bits(const Level *level, const Shape *s);
 
 void be_panel_kernel(Kernel *k);
-void be_lane_kernel(Kernel *k);
+/* narrow.c: a tile of fewer rows than a vector has lanes, its chains side by side. The sums, one vector of the tile's rows. */
+bool be_is_narrow(const Level *level, const Shape *s);
+LLVMValueRef be_narrow_sums(Kernel *k);
 /* One row of panels: the panel kernel's sums with one lane. */
 void be_panel_row(Kernel *k, LLVMValueRef row);
 LLVMValueRef be_load_weights(Kernel *k, LLVMValueRef index, uint32_t lanes);

@@ -354,22 +354,28 @@ static void add_bits(Kernel *k, Bits *bits, LLVMValueRef active, uint32_t left)
         store_bits(k, bits);
 }
 
-static void end_sums(Kernel *k, LLVMValueRef row)
+/* Vector v of the group is complete: relu, its bits, and to y. One comparison decides value and activity. */
+static void end_vector(Kernel *k, LLVMValueRef row, uint32_t v, LLVMValueRef sum, Bits *bits)
 {
     Fn *f = &k->f;
     const Shape *s = k->s;
-    Bits bits = {0};
-    for (uint32_t v = 0; v < k->t; v++) {
-        LLVMValueRef sum = end_sum(k, v);
-        if (s->relu) {
-            /* One comparison decides the value and the activity. */
-            LLVMValueRef active = LLVMBuildNot(f->b, be_compare(f, s->sum, PRED_le, sum, be_zero(f->e, s->sum, k->lanes)), "");
-            sum = LLVMBuildSelect(f->b, active, sum, be_zero(f->e, s->sum, k->lanes), "");
-            if (s->bits)
-                add_bits(k, &bits, active, k->t - 1 - v);
-        }
-        be_store(f, s->sum, sum, k->y, LLVMBuildAdd(f->b, row, be_size(f->e, (uint64_t)v * k->lanes), ""), k->lanes);
+    uint32_t written = be_written_rows(&s->weights), n = k->lanes;
+    if (s->relu) {
+        LLVMValueRef active = be_activity(f, s->sum, ACTIVITY_notle0, sum, k->lanes);
+        sum = LLVMBuildSelect(f->b, active, sum, be_zero(f->e, s->sum, k->lanes), "");
+        if (s->bits)
+            add_bits(k, bits, active, k->t - 1 - v);
     }
+    if (written < s->weights.tile && k->t == 1 && k->lanes == s->weights.tile)
+        n = written;
+    be_store_part(f, s->sum, sum, k->y, LLVMBuildAdd(f->b, row, be_size(f->e, (uint64_t)v * k->lanes), ""), k->lanes, n);
+}
+
+static void end_sums(Kernel *k, LLVMValueRef row)
+{
+    Bits bits = {0};
+    for (uint32_t v = 0; v < k->t; v++)
+        end_vector(k, row, v, end_sum(k, v), &bits);
 }
 
 static void group_of_rows(Kernel *k)
@@ -396,6 +402,15 @@ void be_panel_kernel(Kernel *k)
 {
     Fn *f = &k->f;
     Grouping g = be_grouping(f->level, k->s);
+    if (be_is_narrow(f->level, k->s)) {
+        Bits bits = {0};
+        LLVMValueRef sum = be_narrow_sums(k);
+        k->row = be_size(f->e, 0);
+        k->lanes = k->s->weights.tile;
+        k->t = 1;
+        end_vector(k, k->row, 0, sum, &bits);
+        return;
+    }
     k->lanes = g.lanes;
     k->t = g.t;
     make_sums(k);

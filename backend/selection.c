@@ -92,11 +92,13 @@ static void topk(Fn *f, const Op *op)
 
 /* ---- sets ---- */
 
-static LLVMValueRef is_active(Fn *f, Type t, Activity activity, LLVMValueRef x, uint32_t lanes)
+LLVMValueRef be_activity(Fn *f, Type t, Activity activity, LLVMValueRef x, uint32_t lanes)
 {
     LLVMValueRef zero = be_zero(f->e, t, lanes);
     switch (activity) {
     case ACTIVITY_notle0:
+        if (type_is_float(t))                     /* one comparison, true on NaN */
+            return LLVMBuildFCmp(f->b, LLVMRealUGT, x, zero, "");
         return LLVMBuildNot(f->b, be_compare(f, t, PRED_le, x, zero), "");
     case ACTIVITY_nonzero:
         return be_compare(f, t, PRED_ne, x, zero);
@@ -115,7 +117,7 @@ static LLVMValueRef active_word(Fn *f, Type t, Activity activity, LLVMValueRef a
     for (uint32_t i = 0; i < n; i += lanes) {
         LLVMValueRef index = LLVMBuildAdd(f->b, first, be_size(e, i), "");
         LLVMValueRef x = be_load_part(f, t, at, index, lanes, n - i < lanes ? n - i : lanes);      /* missing lanes are 0: not active */
-        LLVMValueRef some = is_active(f, t, activity, x, lanes);
+        LLVMValueRef some = be_activity(f, t, activity, x, lanes);
         if (lanes > 1)
             some = LLVMBuildBitCast(f->b, some, LLVMIntTypeInContext(e->c, lanes), "");
         if (lanes < 64)

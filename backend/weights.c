@@ -20,7 +20,7 @@ enum { LARGE = 16 << 10 };                        /* below, LLVM's copies do not
 
 bool be_weights_can_wait(const Emitter *e, const Const *c, const Layout *l)
 {
-    return e->late && c && l->bytes >= LARGE && (l->kind == LAYOUT_PANELS || l->kind == LAYOUT_LANES);
+    return e->late && c && l->bytes >= LARGE && l->kind == LAYOUT_PANELS;
 }
 
 /* Object formats that are patched here: ELF's systems. */

@@ -346,7 +346,7 @@ void value_name(Network *net, Value v, const char *name)
  * not so many that a chain has fewer than four terms. */
 uint32_t ir_chains(uint64_t rows, uint64_t columns)
 {
-    uint32_t chains = rows <= 16 ? 8 : rows <= 32 ? 4 : rows <= 64 ? 2 : 1;
+    uint32_t chains = rows <= 16 ? 8 : rows <= 32 ? 4 : 1;
     while (chains > 1 && columns < 4 * (uint64_t)chains)
         chains /= 2;
     return chains;
