@@ -5,7 +5,7 @@
  * are made in place, where a set of at most 64 is a register.
  *
  *      !lower(dense)    all columns, whatever the set says (same bits, and no set is made if nobody else wants it)
- *      !lower(mask)     size(set) < enough ? walk the bits : all columns        the default for a set of columns
+ *      !lower(mask)     walk the bits; with `below = n`: size(set) < n ? walk the bits : all columns     (mask is the default)
  *      !lower(list)     the same with a list of indices
  *      !lower(branch)   a branch for each column
  *
@@ -122,14 +122,6 @@ uint64_t be_workspace_bytes(const Network *net, const Op *op)
     if (op->kind != OP_affine || be_lowering(op) != LOWER_list)
         return 0;
     return be_list_bytes((uint32_t)type_count(value_type(net, op_operand(op, AFFINE_x))), be_chains(op, AFFINE_order));
-}
-
-/* So many active columns that walking all of them costs no more. A walk of bits pays for finding each column, which matters the
- * less the longer the column is. */
-static uint32_t enough(const Shape *s)
-{
-    uint64_t cols = s->weights.cols, bytes = (uint64_t)s->weights.rows * type_element_bytes(s->sum);
-    return (uint32_t)(bytes >= 1024 ? cols - cols / 16 : bytes >= 512 ? cols - cols / 8 : cols - cols / 4);
 }
 
 enum { SMALL_CELLS = 64 * 128, MOST_IN_PLACE = 48 };
@@ -258,7 +250,7 @@ static LLVMValueRef evaluate(Fn *f, const Layer *layer, const Shape *s)
     return NULL;
 }
 
-/* size(set) < enough ? few : all */
+/* size(set) < below ? few : all */
 static LLVMValueRef few_or_all(Fn *f, const Layer *layer, const Shape *s)
 {
     Emitter *e = f->e;
@@ -266,7 +258,7 @@ static LLVMValueRef few_or_all(Fn *f, const Layer *layer, const Shape *s)
     all.walk = WALK_dense;
     LLVMValueRef n = be_set_size(f, layer->set, layer->word, s->weights.cols);
     LLVMBasicBlockRef some = be_new_block(f, "few"), dense = be_new_block(f, "all"), after = be_new_block(f, "summed");
-    LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntULT, n, LLVMConstInt(e->i64, enough(s), 0), ""), some, dense);
+    LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntULT, n, LLVMConstInt(e->i64, layer->op->below, 0), ""), some, dense);
     LLVMPositionBuilderAtEnd(f->b, dense);
     LLVMValueRef word[2];
     word[0] = evaluate(f, layer, &all);
@@ -370,7 +362,7 @@ void be_affine(Fn *f, const Op *op)
         some_rows(f, &layer, &s);
     } else {
         s.bits = layer.active && be_can_store_bits(f->level, &s);
-        bool either = (s.walk == WALK_mask || s.walk == WALK_list) && zeros_are_left_out(op);
+        bool either = (s.walk == WALK_mask || s.walk == WALK_list) && op->below > 0 && zeros_are_left_out(op);
         LLVMValueRef word = either ? few_or_all(f, &layer, &s) : evaluate(f, &layer, &s);
         if (s.bits) {
             settle_active(f, &layer, &s, word);

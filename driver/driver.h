@@ -42,7 +42,7 @@ typedef struct Options {
     bool write_deps;                         /* -MD */
     bool verbose;
     /* run, verify */
-    NamedFiles inputs, outputs, against;
+    NamedFiles inputs, outputs, against, profile;
     OpsStyle ops;
     Engine engine;
     uint64_t samples, seed;

@@ -17,7 +17,7 @@ enum {
     OPT_header = 256, OPT_prefix, OPT_emit, OPT_network, OPT_numerics, OPT_contract, OPT_box, OPT_max_bytes, OPT_max_ops,
     OPT_outside, OPT_compute, OPT_max_stack, OPT_result, OPT_count_ops, OPT_target, OPT_march, OPT_mattr, OPT_freestanding,
     OPT_no_dispatch, OPT_passes, OPT_print_before, OPT_print_after, OPT_stop_after, OPT_verify_each, OPT_time_passes,
-    OPT_pass_stats, OPT_print_passes, OPT_print_targets, OPT_inline_constants, OPT_input, OPT_output, OPT_against, OPT_ops,
+    OPT_pass_stats, OPT_print_passes, OPT_print_targets, OPT_inline_constants, OPT_input, OPT_output, OPT_against, OPT_profile, OPT_ops,
     OPT_engine, OPT_samples, OPT_seed, OPT_rtol, OPT_atol, OPT_isa, OPT_color, OPT_diagnostics, OPT_werror, OPT_MD, OPT_MF,
     OPT_help, OPT_version
 };
@@ -46,6 +46,7 @@ static const Row rows[] = {
     {OPT_outside, "outside", "POLICY", COMPILING, 1, "inputs outside the box: dense (default), status, clamp, promise"},
     {OPT_compute, "compute", "f32|f64", COMPILING, 1, "f64: weights, sums and values between in f64"},
     {OPT_result, "result", "KIND", COMPILING, 1, "value (default), argmax or argmin: return the index alone"},
+    {OPT_profile, "profile", "[NAME=]FILE", COMPILING, 1, "sample inputs, as for --input of run: what is likely is made fast"},
     {OPT_max_ops, "max-ops", "N", COMPILING, 0, "fail when the worst case is more than N operations"},
     {OPT_max_bytes, "max-bytes", "N", COMPILING, 0, "fail when the constants are more than N bytes (suffixes K, M, G)"},
     {OPT_max_stack, "max-stack", "N", COMPILING, 1, "stack for values; beyond it the caller brings scratch memory"},
@@ -292,6 +293,7 @@ static void set_option(Parser *p, const Row *row, const char *arg)
     case OPT_inline_constants: o->inline_constants = true; break;
     case OPT_input: vec_push(p->arena, o->inputs, named_file(p, arg)); break;
     case OPT_output: vec_push(p->arena, o->outputs, named_file(p, arg)); break;
+    case OPT_profile: vec_push(p->arena, o->profile, named_file(p, arg)); break;
     case OPT_against: vec_push(p->arena, o->against, named_file(p, arg)); break;
     case OPT_ops: o->ops = !arg ? OPS_TABLE : CHOICE(p, "--ops", arg, "table", "json") ? OPS_JSON : OPS_TABLE; break;
     case OPT_engine: o->engine = (Engine)CHOICE(p, "--engine", arg, "jit", "interp"); break;

@@ -77,6 +77,31 @@ static bool shows_figures(const Options *o)
     return o->verb == VERB_REPORT || o->ops != OPS_NONE || (o->verb == VERB_COMPILE && o->product == PRODUCT_JSON);
 }
 
+/* What --profile says of the entry network's inputs. */
+static bool read_profile(Session *s, Profile *out)
+{
+    Tables tables;
+    if (!read_tables(s, &s->options->profile, "profile", s->entry->n_inputs, s->entry->input, &tables))
+        return false;
+    const uint8_t **input = NEW_ARRAY(s->arena, tables.n + 1, const uint8_t *);
+    for (uint32_t i = 0; i < tables.n; i++)
+        input[i] = tables.table[i].data;
+    *out = (Profile){s->entry->name, tables.rows, input};
+    return true;
+}
+
+/* Bytes of the widest vectors that code for the target is made of: on x86-64 the highest level counts, elsewhere 16. */
+static uint32_t vector_bytes(const TargetOptions *target)
+{
+#if defined(__x86_64__)
+    const char *host = "x86_64";
+#else
+    const char *host = "";
+#endif
+    const char *triple = target->triple ? target->triple : host;
+    return str_starts(triple, "x86_64") || str_starts(triple, "amd64") ? 64 : 16;
+}
+
 bool session_compile(Session *s)
 {
     const Options *o = s->options;
@@ -91,7 +116,15 @@ bool session_compile(Session *s)
     if (shows_figures(o))
         s->nonzero_ops = network_nonzero_cost(s->entry);
     s->dense_bytes = network_const_bytes(s->entry);
-    return pipeline_run(s->module, s->diags, &o->pipeline) && within_budgets(s);
+    PipelineOptions pipeline = o->pipeline;
+    Profile profile;
+    pipeline.vector_bytes = vector_bytes(&o->target);
+    if (o->profile.len > 0) {
+        if (!read_profile(s, &profile))
+            return false;
+        pipeline.profile = &profile;
+    }
+    return pipeline_run(s->module, s->diags, &pipeline) && within_budgets(s);
 }
 
 /* The file a path means, whether or not it is there yet: its folder's real path and its name. */

@@ -152,6 +152,7 @@ static void clone_op(Builder *b, const Op *op, Value *map)
     b->span = op->span;
     Op *copy = build_op(b, &init);
     copy->lower = op->lower;
+    copy->below = op->below;
     for (uint32_t i = 0; i < op->n_results; i++) {
         map[op->result[i]] = copy->result[i];
         b->net->values.at[copy->result[i]].name = from->values.at[op->result[i]].name;

@@ -135,7 +135,8 @@ typedef enum Pred { PRED_eq, PRED_ne, PRED_lt, PRED_le, PRED_gt, PRED_ge } Pred;
 /* Activity (pred:active): notle0 = !(x <= 0), a ReLU that passes (NaN too); nonzero = !(x == 0); gt0 = x > 0, a gate. */
 typedef enum Activity { ACTIVITY_notle0, ACTIVITY_nonzero, ACTIVITY_gt0 } Activity;
 typedef enum ReduceKind { REDUCE_add, REDUCE_mul, REDUCE_min, REDUCE_max } ReduceKind;       /* kind:reduce */
-/* Room for a hint to the back end, printed as !lower(mask); without meaning for values and counts, and not read so far. */
+/* How the back end walks the columns of an affine with a set, printed as !lower(mask, below = 38): by the bits of the set when it has
+ * fewer than 38 members, else all of them. Without `below` always so. Without meaning for values and counts. auto: mask. */
 typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_branch } Lower;
 
 /* Kinds of attribute, the word after the colon in ops.def. */
@@ -177,6 +178,7 @@ enum { AFFINE_order };                           /* attribute slots */
 struct Op {
     OpKind kind;
     Lower lower;
+    uint32_t below;               /* with lower mask or list: dense from so many members on; 0: never */
     Site site;
     Span span;
     Block *parent;

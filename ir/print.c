@@ -177,7 +177,11 @@ static void print_marks(const Printer *p, const Op *op)
     if (p->sites && op->site)
         fprintf(p->out, " !site(%u)", op->site);
     if (op->lower != LOWER_auto && op->lower <= LOWER_branch)
-        fprintf(p->out, " !lower(%s)", LOWER_WORDS[op->lower]);
+        fprintf(p->out, " !lower(%s", LOWER_WORDS[op->lower]);
+    if (op->lower != LOWER_auto && op->lower <= LOWER_branch && op->below)
+        fprintf(p->out, ", below = %u", op->below);
+    if (op->lower != LOWER_auto && op->lower <= LOWER_branch)
+        fputc(')', p->out);
 }
 
 /* An op without its regions. */

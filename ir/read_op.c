@@ -24,6 +24,7 @@ typedef struct OpText {
     Vec(Block *) region;
     Site site;
     Lower lower;
+    uint32_t below;
 } OpText;
 
 static void note_value(OpText *o, Value v)
@@ -222,6 +223,25 @@ static bool read_args(OpText *o)
     return true;
 }
 
+/* `mask`, or `mask, below = 38`, between the parentheses */
+static bool read_lowering(OpText *o)
+{
+    Reader *r = o->r;
+    uint32_t word;
+    uint64_t below = 0;
+    if (!read_word_of(r, "a lowering", LOWER_WORDS, sizeof LOWER_WORDS / sizeof *LOWER_WORDS, &word))
+        return false;
+    if (read_accept(r, ',')) {
+        if (!read_accept_word(r, "below"))
+            return read_unexpected(r, "`below`");
+        if (!read_expect(r, '=', "after `below`") || !read_u64(r, "a number of columns", UINT32_MAX, &below))
+            return false;
+    }
+    o->lower = (Lower)word;
+    o->below = (uint32_t)below;
+    return true;
+}
+
 /* !site(3) !lower(mask) */
 static bool read_marks(OpText *o)
 {
@@ -235,7 +255,6 @@ static bool read_marks(OpText *o)
             return READ_FAIL(r, read_span(r, token), "no annotation `!%s`%s", name, read_hint(r, name, marks, 2));
         read_next(r);
         uint64_t v;
-        uint32_t word;
         if (!read_expect(r, '(', "after an annotation"))
             return false;
         if (site) {
@@ -243,9 +262,8 @@ static bool read_marks(OpText *o)
                 return false;
             o->site = (Site)v;
         } else {
-            if (!read_word_of(r, "a lowering", LOWER_WORDS, sizeof LOWER_WORDS / sizeof *LOWER_WORDS, &word))
+            if (!read_lowering(o))
                 return false;
-            o->lower = (Lower)word;
         }
         if (!read_expect(r, ')', "after an annotation"))
             return false;
@@ -403,6 +421,7 @@ static bool build(OpText *o, Block *block)
     Op *op = build_op(&b, &o->init);
     op->site = o->site;
     op->lower = o->lower;
+    op->below = o->below;
     r->greatest_site = r->greatest_site > o->site ? r->greatest_site : o->site;
     bool defined = true;
     for (uint32_t i = 0; i < op->n_results; i++)

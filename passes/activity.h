@@ -7,9 +7,13 @@
 
 #include "passes.h"
 
-/* The expected share of v's elements that are zero, 0 … 1, when nothing has been measured: half of a ReLU's; half of an
- * input of 64 elements or more (images, counts, one-hot codes), none of a smaller one (physical quantities); shapes
- * pass it on; 0 for all else. */
-double prior_zero_share(const Network *net, Value v);
+/* The expected share of v's elements that are zero, 0 … 1. Inputs: as the profile has them. Else a prior: half of a ReLU's;
+ * half of an input of 64 elements or more (images, counts, one-hot codes), none of a smaller one (physical quantities);
+ * shapes pass it on; 0 for all else. */
+double expected_zero_share(const PassContext *ctx, const Network *net, Value v);
+
+/* Runs the network, in which nothing is called, over the profile's rows (256 at most, evenly spread); events are numbered like the
+ * walk of its ops. False without a profile. */
+bool profile_events(const PassContext *ctx, const Network *net, Events *out);
 
 #endif

@@ -16,12 +16,18 @@ typedef enum Property {
     PROP_counted = 1 << 2         /* tally ops are in; nothing may change what is executed */
 } Property;
 
+/* Inputs that say what is likely (--profile), for the network of this name: n rows; row i of input k is at input[k] + i * bytes
+ * of the input. */
+typedef struct Profile { const char *network; size_t n; const uint8_t *const *input; } Profile;
+
 typedef struct PassContext {
     Arena *arena;                 /* scratch, freed after the pass */
     Diags *diags;                 /* remarks: why something was left alone */
     const char *name;
     const struct PassOption *option;          /* name(key=value, …) from --passes */
     size_t n_options;
+    const Profile *profile;       /* NULL: none */
+    uint32_t vector_bytes;        /* of the widest vectors that code is made for */
     struct PassStats *stats;      /* pass_stat: counters printed by --pass-stats; NULL: not wanted */
 } PassContext;
 
@@ -55,6 +61,8 @@ typedef struct PipelineOptions {
     const char *stop_after;
     bool verify_each, time_passes, pass_stats;
     bool count_ops;               /* append count-ops */
+    const Profile *profile;       /* --profile; NULL: none */
+    uint32_t vector_bytes;        /* of the target's widest vectors; 0: 64 */
     bool compute_f64;             /* --compute=f64 */
     const char *result;           /* --result: NULL/"value", "argmax", "argmin" */
     FILE *dump;                   /* dumps, timings and statistics go here (stderr) */

@@ -23,6 +23,7 @@
 static const char first[] = "positive-zero";
 static const char optimize[] = "fold-constants,simplify-shapes,fold-identities,merge-affine,fold-constants,dedup-constants,skip";
 static const char last[] = "guard,dead-code";
+static const char lowering[] = "lower";
 
 static bool is_blank(const char *s)
 {
@@ -51,6 +52,7 @@ char *pipeline_text(Arena *arena, const PipelineOptions *o)
         add_part(&text, first);
         add_part(&text, o->level > 0 ? optimize : "");
         add_part(&text, last);
+        add_part(&text, o->level > 1 ? lowering : "");
     }
     if (o->count_ops)
         add_part(&text, "count-ops");

@@ -65,8 +65,10 @@ static bool run_on_network(Runner *r, const Step *step, Network *net)
     Arena *scratch = arena_new(r->arena);
     if (!scratch)
         arena_exhausted(r->arena);
+    const Profile *profile = r->options->profile;
     PassContext ctx = {.arena = scratch, .diags = r->diags, .name = step->pass->name, .option = step->option,
-                       .n_options = step->n_options, .stats = r->options->pass_stats ? &r->stats : NULL};
+                       .n_options = step->n_options, .profile = profile && strcmp(profile->network, net->name) == 0 ? profile : NULL,
+                       .vector_bytes = r->options->vector_bytes ? r->options->vector_bytes : 64, .stats = r->options->pass_stats ? &r->stats : NULL};
     bool changed = step->pass->run(net, &ctx);
     network_settle(net);
     arena_free(scratch);

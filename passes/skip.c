@@ -51,7 +51,7 @@ static Value active_set(Skipper *s, Value x, const Op *user, uint64_t rows)
     }
     if (known->set && known->block == user->parent)
         return known->set;
-    if (2 * (double)rows * prior_zero_share(s->net, x) <= 1)
+    if (2 * (double)rows * expected_zero_share(s->ctx, s->net, x) <= 1)
         return 0;
     Builder b = builder_before((Op *)user);
     *known = (Tested){user->parent, build_active(&b, x, ACTIVITY_nonzero)};
@@ -74,7 +74,7 @@ static bool skip_columns(Skipper *s, Op *op)
     uint64_t rows = type_count(value_type(s->net, op->result[0]));
     if (op_operand(op, AFFINE_cols) || rows == 0 || x >= s->n_values || type_count(value_type(s->net, x)) == 0)
         return false;
-    if (prior_zero_share(s->net, x) == 0 || !weights_are_finite(s, op))
+    if (expected_zero_share(s->ctx, s->net, x) == 0 || !weights_are_finite(s, op))
         return false;
     Value set = active_set(s, x, op, rows);
     if (!set)
