@@ -77,6 +77,9 @@ typedef struct Tree {
     const TreeLeaf *leaf;
 } Tree;
 
+/* What is asked of all elements at once, whatever their order. */
+typedef struct ConstFacts { bool known, all_finite; uint64_t nonzeros; } ConstFacts;
+
 typedef struct Const {
     const char *name;              /* printed as @name; unique in the module */
     ConstKind kind;
@@ -86,6 +89,7 @@ typedef struct Const {
     const Tree *tree;              /* CONST_TREE */
     Hash128 hash;                  /* of type and row-major contents; computed on demand: const_hash */
     bool hashed;
+    ConstFacts *facts;             /* shared by its views; computed on demand: const_all_finite, const_nonzeros */
     bool dropped;                  /* no op mentions it any more (const_drop_unused); not printed */
     Span span;
 } Const;
@@ -112,8 +116,11 @@ void const_copy(const Const *c, void *out);
 /* Address of element `i` (row-major number). */
 const uint8_t *const_element(const Const *c, uint64_t i);
 double const_f64(const Const *c, uint64_t i);       /* floats and integers up to 53 bits exactly */
+/* One pass over the elements answers both questions, the first time either is asked. -0 is a zero, NaN is none. */
 bool const_all_finite(const Const *c);
 uint64_t const_nonzeros(const Const *c);
+/* The same for each column of a matrix. */
+void const_nonzeros_by_column(const Const *c, uint64_t *counts);
 uint64_t const_bytes(const Const *c);               /* of the row-major form */
 Hash128 const_hash(Const *c);
 /* Makes equal constants one, in all networks. */
