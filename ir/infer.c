@@ -10,7 +10,7 @@
 typedef enum Rule {
     RULE_CONSTANT, RULE_ELEMENT, RULE_AFFINE, RULE_MATMUL, RULE_MATMIX, RULE_BINARY, RULE_UNARY, RULE_FLOATS, RULE_COMPARE,
     RULE_SELECT, RULE_CAST, RULE_BITS, RULE_SHIFT, RULE_ORDER, RULE_DOT, RULE_SCALAR, RULE_INDEX, RULE_RESHAPE, RULE_TRANSPOSE,
-    RULE_CONCAT, RULE_SLICE, RULE_SPLAT, RULE_ITEM, RULE_ACTIVE, RULE_SIZE, RULE_TEST, RULE_TOPK, RULE_DESCEND, RULE_WITHIN,
+    RULE_CONCAT, RULE_SLICE, RULE_SPLAT, RULE_ITEM, RULE_ACTIVE, RULE_SIZE, RULE_WEIGH, RULE_TEST, RULE_TOPK, RULE_DESCEND, RULE_WITHIN,
     RULE_REGION, RULE_CALL, RULE_NOTHING
 } Rule;
 
@@ -407,6 +407,14 @@ static bool infer_test(Infer *in)
     return result(in, type_int(1));
 }
 
+static bool infer_weigh(Infer *in)
+{
+    Type s = operand(in, 0), v = operand(in, 1);
+    if (s.elem != ELEM_SET || !type_is_int(v) || v.rank != 1 || v.dim[0] != s.n)
+        FAIL("expected a set and a vector of integers, one for each that may be in the set, found %s and %s", show(in, s), show(in, v));
+    return result(in, type_element(v));
+}
+
 /* Operands that must be there are; slots agree with the row. */
 static bool slots_fit(Infer *in)
 {
@@ -476,6 +484,7 @@ bool op_infer(const Module *m, const Network *net, const OpInit *init, Type *res
         if (operand(in, 0).elem != ELEM_SET)
             FAIL("expected a set, found %s", show(in, operand(in, 0)));
         return result(in, type_int(32));
+    case RULE_WEIGH:     return infer_weigh(in);
     case RULE_TEST:      return infer_test(in);
     case RULE_TOPK:      return infer_topk(in);
     case RULE_DESCEND:   return infer_descend(in);

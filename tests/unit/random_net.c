@@ -422,6 +422,8 @@ static void make_set(Gen *g)
     uint32_t n = type_of(g, s).n;
     if (n > 0 && chance(g, 50))
         see(g, build_binary(&g->b, OP_test, s, index_below(g, n)));
+    else if (chance(g, 50))
+        see(g, build_binary(&g->b, OP_weigh, s, value_of(g, type_vector(has(g, RANDOM_INTS) ? int_element(g) : type_int(32), n))));
     else
         see(g, build_unary(&g->b, OP_size, s));
 }

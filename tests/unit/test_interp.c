@@ -391,6 +391,14 @@ static void choosing(void)
         {"sets: and, or, xor", NET("%x: i8[4]", "i32",
          "%s = active %x, pred = gt0 : set[4]\n%t = active %x, pred = nonzero : set[4]\n%u = and %s, %t : set[4]\n%v = or %s, %t : set[4]\n"
          "%w = xor %u, %v : set[4]\n%y = size %w : i32"), V(0, 5, -1, 1), V(1), CMP(8), 0},
+        {"weigh", WITH("const @v : i32[4] = [1, 20, -300, 4000]", "%x: f32[4]", "i32", "%s = active %x, pred = gt0 : set[4]\n%v = const @v : i32[4]\n"
+         "%y = weigh %s, %v : i32"), V(1, 0, 2, 3), V(3701), CMP(4), 0},
+        {"weigh wraps", WITH("const @v : i8[3] = [127, 2, 5]", "%x: f32[3]", "i8", "%s = active %x, pred = gt0 : set[3]\n%v = const @v : i8[3]\n"
+         "%y = weigh %s, %v : i8"), V(1, 1, 0), V(-127), CMP(3), 0},
+        {"weigh, wide", WITH("const @v : i65[2] = [0x00000000000000007, 0x1fffffffffffffffe]", "%x: f32[2]", "i65", "%s = active %x, pred = gt0 : set[2]\n%v = const @v : i65[2]\n"
+         "%y = weigh %s, %v : i65"), V(1, 1), V(5), CMP(2), 0},
+        {"the empty set weighs nothing", NET("%x: f32[2], %v: i32[2]", "i32", "%s = active %x, pred = gt0 : set[2]\n%y = weigh %s, %v : i32"), V(0, 0, 5, 6),
+         V(0), CMP(2), 0},
         {"topk", NET("%x: f32[5]", "f32[3]", "%k, %y = topk %x, k = 3 : idx[5][3], f32[3]"), V(2, NaN, 3, INF, 3), V(INF, 3, 3), CMP(9), 0},
         {"topk's indices, NaN last", NET("%x: f32[4]", "idx[4][4]", "%y, %v = topk %x, k = 4 : idx[4][4], f32[4]"), V(NaN, 1, NaN, 1), V(1, 3, 0, 2), CMP(6), 0},
         {"descend, right", WITH(TREE, "%x: i32[2]", "i32", DESCEND), V(6, 0), V(2), {.add = 3, .cmp = 1}, 0},
