@@ -125,6 +125,8 @@ static const char *affine(Export *x, const Op *op)
     for (uint32_t slot = AFFINE_i; slot < op->n_operands; slot++)
         if (op_operand(op, slot))
             return export_fail(x, "an affine with an index or a set of columns");
+    if (op_skips_zeros(op))
+        return export_fail(x, "an affine that skips zero weights");
     if (!order_is(x, op, op->attr[AFFINE_order].i, w.dim[0], w.dim[1]))
         return "";
     const char *product = str_printf(x->arena, "%s @ %s", tensor(x, op->cst[AFFINE_W]), operand(x, op, AFFINE_x));

@@ -98,6 +98,24 @@ static bool chains_fit(Infer *in, int64_t chains)
     return true;
 }
 
+/* What zeros = skip costs must be known from the weights and the columns alone. */
+static bool zeros_fit(Infer *in)
+{
+    int64_t zeros = in->op->attr[AFFINE_zeros].i;
+    if (zeros != ZEROS_keep && zeros != ZEROS_skip)
+        FAIL("zeros: expected keep or skip");
+    if (zeros == ZEROS_keep)
+        return true;
+    const Const *W = constant(in, AFFINE_W);
+    if (W->kind == CONST_STACK)
+        FAIL("zeros = skip needs weights that are one matrix, and @%s is a stack, of which the input chooses one: leave zeros out",
+             W->name);
+    if (has_operand(in, AFFINE_rows))
+        FAIL("zeros = skip cannot be combined with rows, for each row has another number of weights that are not zero: leave "
+             "one of them out");
+    return true;
+}
+
 static bool infer_affine(Infer *in)
 {
     Type x = operand(in, AFFINE_x), w, b;
@@ -121,7 +139,7 @@ static bool infer_affine(Infer *in)
         FAIL("cols: expected set[%u], found %s", w.dim[1], show(in, operand(in, AFFINE_cols)));
     if (has_operand(in, AFFINE_rows) && !type_equal(operand(in, AFFINE_rows), type_set(w.dim[0])))
         FAIL("rows: expected set[%u], found %s", w.dim[0], show(in, operand(in, AFFINE_rows)));
-    return result(in, type_vector(type_element(x), w.dim[0]));
+    return zeros_fit(in) && result(in, type_vector(type_element(x), w.dim[0]));
 }
 
 static bool infer_matmul(Infer *in)

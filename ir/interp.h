@@ -26,6 +26,7 @@ typedef struct Slot {
 
 typedef struct Step Step;
 typedef struct Frame Frame;
+typedef struct Sparse Sparse;
 typedef void StepRun(Interp *in, const Step *step);
 
 typedef struct Body {
@@ -45,6 +46,7 @@ struct Step {
     Frame *callee;
     bool fma;                     /* contract: one rounding for a term */
     bool decided;                 /* `active`: its operand's relu has compared already */
+    const Sparse *sparse;         /* an affine's weights without the zeros, if it skips them */
 };
 
 /* A network's values and steps. Calls are acyclic, so a network is never at work twice: one frame each. */
@@ -62,7 +64,7 @@ struct Interp {
     Events *events;
     uint64_t event;               /* size of the current step's event */
     uint32_t *rows, *cols;        /* members of a step's sets */
-    void *sums;                   /* chains of rows that are summed together */
+    void *sums;                   /* chains of rows that are summed together: the most that a step needs */
     bool fast_fma;                /* the processor has fused multiply-add */
 };
 
@@ -119,6 +121,12 @@ StepRun step_binary, step_unary, step_cmp, step_select, step_cast, step_bits, st
 StepRun step_affine, step_matmul, step_matmix, step_dot;
 /* Workspace that the op needs, given the type of its result. */
 uint64_t sums_bytes(const Op *op, Type result);
+
+/* ---- interp_sparse.c: without zero weights -------------------------------------------------------------------------- */
+
+/* A matrix without its zeros, column by column. */
+const Sparse *sparse_new(Arena *arena, const Const *W);
+uint64_t sparse_bytes(uint64_t rows, uint32_t chains);
 
 /* ---- interp_shapes.c: moving elements ------------------------------------------------------------------------------ */
 

@@ -142,6 +142,8 @@ typedef enum Pred { PRED_eq, PRED_ne, PRED_lt, PRED_le, PRED_gt, PRED_ge } Pred;
 /* Activity (pred:active): notle0 = !(x <= 0), a ReLU that passes (NaN too); nonzero = !(x == 0); gt0 = x > 0, a gate. */
 typedef enum Activity { ACTIVITY_notle0, ACTIVITY_nonzero, ACTIVITY_gt0 } Activity;
 typedef enum ReduceKind { REDUCE_add, REDUCE_mul, REDUCE_min, REDUCE_max } ReduceKind;       /* kind:reduce */
+/* Terms of an affine whose weight is exactly zero (zeros:zeros): summed like all others, or not there. */
+typedef enum Zeros { ZEROS_keep, ZEROS_skip } Zeros;
 /* Room for a hint to the back end, printed as !lower(mask); without meaning for values and counts, and not read so far. */
 typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_branch } Lower;
 
@@ -149,7 +151,7 @@ typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_bran
 typedef enum AttrKind {
     ATTR_INT, ATTR_INTS,
     ATTR_CHAINS,      /* order = seq (0 or 1) or chains(c): see ir_chains */
-    ATTR_CMP, ATTR_ACTIVE, ATTR_REDUCE, ATTR_NETWORK /* index into Module.networks */
+    ATTR_CMP, ATTR_ACTIVE, ATTR_REDUCE, ATTR_ZEROS, ATTR_NETWORK /* index into Module.networks */
 } AttrKind;
 
 typedef struct Attr { int64_t i; uint32_t n; const int64_t *list; } Attr;
@@ -179,7 +181,7 @@ OpKind op_named(const Module *m, const char *name, size_t len);   /* OP__COUNT: 
 /* Operand slots by name, in the order of ops.def (op.c asserts them). */
 enum { AFFINE_x, AFFINE_i, AFFINE_j, AFFINE_cols, AFFINE_rows };
 enum { AFFINE_W, AFFINE_b };                     /* constant slots */
-enum { AFFINE_order };                           /* attribute slots */
+enum { AFFINE_order, AFFINE_zeros };             /* attribute slots */
 
 struct Op {
     OpKind kind;
@@ -378,6 +380,8 @@ Counts counts_scale(Counts a, uint64_t times);
 typedef enum CostEvent { EVENT_ONCE, EVENT_CELLS, EVENT_DEPTH, EVENT_TAKEN, EVENT_TRIPS } CostEvent;
 CostEvent op_event(OpKind kind);
 Counts op_cost(const Network *net, const Op *op);
+/* An affine with zeros = skip: its cells are the weights that are not zero. */
+bool op_skips_zeros(const Op *op);
 /* [min, max] of the event's size, from types and trees alone. */
 void op_event_range(const Network *net, const Op *op, uint64_t *min, uint64_t *max);
 

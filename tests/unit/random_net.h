@@ -22,8 +22,9 @@ enum {
     RANDOM_NONFINITE = 1 << 12,    /* NaN and infinities among the constants */
     RANDOM_TALLY = 1 << 13,
     RANDOM_ODD_NAMES = 1 << 14,    /* names that need quotes, duplicates */
+    RANDOM_ZEROS = 1 << 15,        /* affines with zeros = skip, and weights that are zero */
     RANDOM_DENSE = RANDOM_F64 | RANDOM_INTS | RANDOM_MATH,
-    RANDOM_ALL = (1 << 15) - 1
+    RANDOM_ALL = (1 << 16) - 1
 };
 
 typedef struct RandomNetOptions {

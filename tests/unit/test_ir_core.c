@@ -138,7 +138,7 @@ static void every_row_of_the_op_table_parses(void)
     const OpInfo *affine = op_info(f.m, OP_affine);
     CU_ASSERT_EQUAL(affine->n_fixed, 5);
     CU_ASSERT_EQUAL(affine->n_consts, 2);
-    CU_ASSERT_EQUAL(affine->n_attrs, 1);
+    CU_ASSERT_EQUAL(affine->n_attrs, 2);
     const OpInfo *ret = op_info(f.m, OP_return);
     CU_ASSERT(ret->variadic && ret->n_fixed == 1 && ret->item[0].kind == ITEM_VARIADIC && ret->item[0].slot == 1);
     arena_free(f.arena);
