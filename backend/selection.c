@@ -163,6 +163,70 @@ static void size(Fn *f, const Op *op)
     be_set_scalar(f, op->result[0], LLVMBuildTrunc(f->b, n, f->e->i32, ""));
 }
 
+/* ---- the weight of a set ----
+ *
+ *   for each word w:  for each vector of the 64 elements:  sum += bits of w ? v[…] : 0         (lanes of a vector)
+ *                     for each bit of w:                   sum += v[…]                         (one element at a time)
+ *
+ * It runs beside sparse layers that are counted: a few instructions a word.
+ */
+typedef struct Weigh { Type t; LLVMValueRef v, sum, word, index; uint32_t lanes; } Weigh;
+
+static void weigh_member(Fn *f, LLVMValueRef index, void *context)
+{
+    const Weigh *w = context;
+    LLVMValueRef sum = LLVMBuildLoad2(f->b, be_scalar_type(f->e, w->t), w->sum, "");
+    LLVMBuildStore(f->b, be_add(f, w->t, sum, be_load(f, w->t, w->v, index, 1)), w->sum);
+}
+
+/* Elements [0, n) of the word, by whole vectors; lanes beyond n are not read. */
+static void weigh_word(Fn *f, const Weigh *w, uint32_t n)
+{
+    Emitter *e = f->e;
+    LLVMTypeRef bits = LLVMIntTypeInContext(e->c, w->lanes), vector = be_vector_type(be_scalar_type(e, w->t), w->lanes);
+    LLVMTypeRef truths = be_vector_type(e->i1, w->lanes);
+    LLVMValueRef sum = LLVMBuildLoad2(f->b, vector, w->sum, "");
+    for (uint32_t from = 0; from < n; from += w->lanes) {
+        uint32_t part = n - from < w->lanes ? n - from : w->lanes;
+        LLVMValueRef mask = LLVMBuildIntCast2(f->b, LLVMBuildLShr(f->b, w->word, LLVMConstInt(e->i64, from, 0), ""), bits, false, "");
+        LLVMValueRef v = be_load_part(f, w->t, w->v, LLVMBuildAdd(f->b, w->index, be_size(e, from), ""), w->lanes, part);
+        sum = be_add(f, w->t, sum, LLVMBuildSelect(f->b, LLVMBuildBitCast(f->b, mask, truths, ""), v, be_zero(e, w->t, w->lanes), ""));
+    }
+    LLVMBuildStore(f->b, sum, w->sum);
+}
+
+static void weigh(Fn *f, const Op *op)
+{
+    Emitter *e = f->e;
+    uint32_t n = value_type(f->net, op_operand(op, 0)).n, whole = n / 64;
+    if (!be_is_wanted(f, op->result[0]))
+        return;
+    LLVMValueRef words = be_place(f, op_operand(op, 0)).at;
+    Weigh w = {.t = value_type(f->net, op->result[0]), .v = be_place(f, op_operand(op, 1)).at};
+    w.lanes = be_lanes(f->level, w.t);
+    w.sum = be_alloca(f, be_vector_type(be_scalar_type(e, w.t), w.lanes), "weight");
+    LLVMBuildStore(f->b, be_zero(e, w.t, w.lanes), w.sum);
+    if (w.lanes == 1) {
+        be_walk_set(f, words, n, weigh_member, &w);
+        be_set_scalar(f, op->result[0], LLVMBuildLoad2(f->b, be_scalar_type(e, w.t), w.sum, ""));
+        return;
+    }
+    if (whole > 0) {
+        Loop loop = be_loop(f, whole, 1, "words");
+        w.word = be_set_word(f, words, loop.i);
+        w.index = LLVMBuildShl(f->b, loop.i, be_size(e, 6), "");
+        weigh_word(f, &w, 64);
+        be_loop_end(f, &loop);
+    }
+    if (n % 64) {
+        w.word = be_set_word(f, words, be_size(e, whole));
+        w.index = be_size(e, 64 * (uint64_t)whole);
+        weigh_word(f, &w, n % 64);
+    }
+    LLVMValueRef sum = LLVMBuildLoad2(f->b, be_vector_type(be_scalar_type(e, w.t), w.lanes), w.sum, "");
+    be_set_scalar(f, op->result[0], be_combine_lanes(f, w.t, sum, w.lanes));
+}
+
 static void test(Fn *f, const Op *op)
 {
     Emitter *e = f->e;
@@ -270,6 +334,8 @@ void be_selection(Fn *f, const Op *op)
         active(f, op);
     else if (op->kind == OP_size)
         size(f, op);
+    else if (op->kind == OP_weigh)
+        weigh(f, op);
     else if (op->kind == OP_test)
         test(f, op);
     else if (op->kind == OP_descend)

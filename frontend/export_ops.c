@@ -125,6 +125,8 @@ static const char *affine(Export *x, const Op *op)
     for (uint32_t slot = AFFINE_i; slot < op->n_operands; slot++)
         if (op_operand(op, slot))
             return export_fail(x, "an affine with an index or a set of columns");
+    if (op_skips_zeros(op))
+        return export_fail(x, "an affine that skips zero weights");
     if (!order_is(x, op, op->attr[AFFINE_order].i, w.dim[0], w.dim[1]))
         return "";
     const char *product = str_printf(x->arena, "%s @ %s", tensor(x, op->cst[AFFINE_W]), operand(x, op, AFFINE_x));
@@ -253,8 +255,8 @@ const char *export_expression(Export *x, const Op *op)
     case OP_slice: return slice(x, op);
     case OP_splat: return splat(x, op);
     case OP_row: case OP_matmix: case OP_and: case OP_or: case OP_xor: case OP_shl: case OP_lshr: case OP_ord: case OP_index: case OP_active:
-    case OP_size: case OP_test: case OP_topk: case OP_descend: case OP_within: case OP_if: case OP_case: case OP_repeat: case OP_each: case OP_call:
-    case OP_yield: case OP_return: case OP_refuse: case OP_tally: case OP__COUNT:
+    case OP_size: case OP_weigh: case OP_test: case OP_topk: case OP_descend: case OP_within: case OP_if: case OP_case: case OP_repeat:
+    case OP_each: case OP_call: case OP_yield: case OP_return: case OP_refuse: case OP_tally: case OP__COUNT:
         break;
     }
     return export_fail(x, "it uses `%s`", name);

@@ -40,6 +40,8 @@ static void row_major_strides(Type t, int64_t *stride)
 static ConstId pool_add(Module *m, Const *c, const char *name)
 {
     c->name = unique_name(m, name);
+    if (!c->facts)
+        c->facts = NEW(m->arena, ConstFacts);
     vec_push(m->arena, m->consts, c);
     return (ConstId)(m->consts.len - 1);
 }
@@ -230,58 +232,148 @@ double const_f64(const Const *c, uint64_t i)
     return element_f64(c->type, const_element(c, i));
 }
 
-/* Whether the elements fill one stretch of memory in some order, as every transposed view of a whole tensor does. */
-static bool fills_memory(const Const *c)
-{
-    uint64_t n = type_count(c->type), last = 0;
-    for (uint32_t d = 0; d < c->type.rank && n > 0; d++)
-        last += (uint64_t)(c->type.dim[d] - 1) * (uint64_t)c->stride[d];
-    return n > 0 && last == n - 1;
-}
-
-typedef enum Trait { TRAIT_finite, TRAIT_nonzero } Trait;
-
-static bool has_trait(Type type, const uint8_t *at, Trait trait)
+static bool is_zero_at(const Const *c, uint64_t i)
 {
     static const uint8_t zero[IR_MAX_INT_BITS / 8];
-    if (trait == TRAIT_finite)
-        return isfinite(element_f64(type, at));
-    return type_is_float(type) ? element_f64(type, at) != 0 : memcmp(at, zero, type_element_bytes(type)) != 0;
+    const uint8_t *at = const_element(c, i);
+    return type_is_float(c->type) ? element_f64(c->type, at) == 0 : memcmp(at, zero, type_element_bytes(c->type)) == 0;
 }
 
-/* The same over a stretch of f32, the type of nearly all weights: a loop that a compiler makes vectors of. */
-static uint64_t count_f32(const uint8_t *at, uint64_t n, Trait trait)
+/* ---- facts about all elements ---- */
+
+/* Whether the elements are those of one stretch of memory, each once, as in every transposed view of a whole tensor: then
+ * dims of more than one element, by rising stride, continue each other. */
+static bool fills_memory(const Const *c)
 {
-    uint64_t count = 0;
-    for (uint64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, at + i * sizeof bits, sizeof bits);
-        count += trait == TRAIT_finite ? (bits & 0x7f800000u) != 0x7f800000u : (bits & 0x7fffffffu) != 0;
+    uint64_t step = 1, n = type_count(c->type);
+    while (step < n) {
+        uint32_t d = 0;
+        while (d < c->type.rank && (c->type.dim[d] < 2 || (uint64_t)c->stride[d] != step))
+            d++;
+        if (d == c->type.rank)
+            return false;
+        step *= c->type.dim[d];
     }
-    return count;
+    return true;
 }
 
-/* How many elements have the trait; in memory order when possible, since order does not matter here. */
-static uint64_t count_elements(const Const *c, Trait trait)
+typedef struct Facts { uint64_t nonzero, not_finite; } Facts;
+
+/* The elements of a stretch, by their bits. Blocks keep the counts as narrow as the elements, so that the loops become vector
+ * code: large weights are read at the speed of memory. */
+#define COUNT_ELEMENTS(NAME, UINT, BLOCK, NONZERO, NOT_FINITE) \
+    static Facts NAME(const uint8_t *at, uint64_t n) \
+    { \
+        Facts all = {0}; \
+        for (uint64_t from = 0, len; from < n; from += len) { \
+            UINT nonzero = 0, not_finite = 0; \
+            len = n - from < (BLOCK) ? n - from : (BLOCK); \
+            for (uint64_t i = from; i < from + len; i++) { \
+                UINT bits; \
+                memcpy(&bits, at + i * sizeof bits, sizeof bits); \
+                nonzero += NONZERO; \
+                not_finite += NOT_FINITE; \
+            } \
+            all.nonzero += nonzero; \
+            all.not_finite += not_finite; \
+        } \
+        return all; \
+    }
+COUNT_ELEMENTS(count_8, uint8_t, 255, bits != 0, 0)
+COUNT_ELEMENTS(count_16, uint16_t, 65535, bits != 0, 0)
+COUNT_ELEMENTS(count_32, uint32_t, 1 << 20, bits != 0, 0)
+COUNT_ELEMENTS(count_64, uint64_t, 1 << 20, bits != 0, 0)
+
+/* Floats without comparisons, which plain x86-64 has none of for 64 bits: without its sign, a number that is not zero carries
+ * into the top bit when all below it are added; an exponent of ones does when its last one is. */
+#define F64_MAGNITUDE UINT64_C(0x7fffffffffffffff)
+#define F64_EXPONENT  UINT64_C(0x7ff0000000000000)
+COUNT_ELEMENTS(count_f32, uint32_t, 1 << 20, ((bits & 0x7fffffff) + 0x7fffffff) >> 31, ((bits & 0x7f800000) + 0x00800000) >> 31)
+COUNT_ELEMENTS(count_f64, uint64_t, 1 << 20, ((bits & F64_MAGNITUDE) + F64_MAGNITUDE) >> 63,
+               ((bits & F64_EXPONENT) + UINT64_C(0x0010000000000000)) >> 63)
+
+/* Any elements, one by one. */
+static Facts count_slowly(const Const *c)
 {
-    uint64_t n = type_count(c->type), count = 0;
+    Facts all = {0};
+    for (uint64_t i = 0, n = type_count(c->type); i < n; i++) {
+        all.nonzero += !is_zero_at(c, i);
+        all.not_finite += type_is_float(c->type) && !isfinite(const_f64(c, i));
+    }
+    return all;
+}
+
+static Facts count_elements(const Const *c)
+{
+    uint64_t n = type_count(c->type);
     uint32_t size = type_element_bytes(c->type);
-    bool linear = fills_memory(c);
-    if (linear && c->type.elem == ELEM_F32)
-        return count_f32(c->data, n, trait);
-    for (uint64_t i = 0; i < n; i++)
-        count += has_trait(c->type, linear ? c->data + i * size : const_element(c, i), trait);
-    return count;
+    if (n == 0 || size > 8 || !fills_memory(c))
+        return count_slowly(c);
+    if (c->type.elem == ELEM_F32)
+        return count_f32(c->data, n);
+    if (c->type.elem == ELEM_F64)
+        return count_f64(c->data, n);
+    return (size == 1 ? count_8 : size == 2 ? count_16 : size == 4 ? count_32 : count_64)(c->data, n);
+}
+
+static ConstFacts facts_of(const Const *c)
+{
+    if (c->kind == CONST_TREE)
+        return (ConstFacts){.known = true, .all_finite = true};
+    if (c->facts && c->facts->known)
+        return *c->facts;
+    Facts counts = count_elements(c);
+    ConstFacts facts = {.known = true, .all_finite = !type_is_float(c->type) || counts.not_finite == 0, .nonzeros = counts.nonzero};
+    if (c->facts)
+        *c->facts = facts;
+    return facts;
 }
 
 bool const_all_finite(const Const *c)
 {
-    return c->kind == CONST_TREE || !type_is_float(c->type) || count_elements(c, TRAIT_finite) == type_count(c->type);
+    return facts_of(c).all_finite;
 }
 
 uint64_t const_nonzeros(const Const *c)
 {
-    return c->kind == CONST_TREE ? 0 : count_elements(c, TRAIT_nonzero);
+    return facts_of(c).nonzeros;
+}
+
+/* Of rows that lie one after the other, neighbours in a row beside each other. */
+#define COUNT_ROWS(NAME, UINT) \
+    static void NAME(const Const *c, UINT magnitude, uint64_t *counts) \
+    { \
+        for (uint32_t r = 0; r < c->type.dim[0]; r++) { \
+            const uint8_t *row = c->data + (int64_t)r * c->stride[0] * (int64_t)sizeof(UINT); \
+            for (uint32_t k = 0; k < c->type.dim[1]; k++) { \
+                UINT bits; \
+                memcpy(&bits, row + k * sizeof bits, sizeof bits); \
+                counts[k] += (bits & magnitude) != 0; \
+            } \
+        } \
+    }
+COUNT_ROWS(count_rows_32, uint32_t)
+COUNT_ROWS(count_rows_64, uint64_t)
+
+void const_nonzeros_by_column(const Const *c, uint64_t *counts)
+{
+    bool floats = type_is_float(c->type), rows_first = c->stride[1] == 1;
+    uint32_t size = type_element_bytes(c->type);
+    memset(counts, 0, c->type.dim[1] * sizeof *counts);
+    if (rows_first && size == 4) {
+        count_rows_32(c, floats ? INT32_MAX : UINT32_MAX, counts);
+        return;
+    }
+    if (rows_first && size == 8) {
+        count_rows_64(c, floats ? INT64_MAX : UINT64_MAX, counts);
+        return;
+    }
+    Const column = *c;
+    column.type = type_vector(type_element(c->type), c->type.dim[0]);
+    for (uint32_t k = 0; k < c->type.dim[1]; k++) {
+        column.data = c->data + (int64_t)k * c->stride[1] * (int64_t)size;
+        counts[k] = count_elements(&column).nonzero;
+    }
 }
 
 static Hash128 hash_more(Hash128 so_far, const void *at, size_t len)

@@ -93,6 +93,8 @@ static const CostRow rows[OP__COUNT] = {
 
 CostEvent op_event(OpKind kind) { return rows[kind].event; }
 
+bool op_skips_zeros(const Op *op) { return op->kind == OP_affine && op->attr[AFFINE_zeros].i == ZEROS_skip; }
+
 Counts op_cost(const Network *net, const Op *op)
 {
     const CostRow *row = &rows[op->kind];
@@ -139,8 +141,9 @@ void op_event_range(const Network *net, const Op *op, uint64_t *min, uint64_t *m
         *min = *max = 1;
         return;
     case EVENT_CELLS:
-        /* rows x columns; a set may hold none of them, or all. */
-        *max = saturating_mul(cost_LEN(net, op), operand_count(net, op));
+        /* rows x columns, or the weights among them that are not zero; a set may hold none of them, or all. */
+        *max = op_skips_zeros(op) ? const_nonzeros(const_get(net->module, op->cst[AFFINE_W]))
+                                  : saturating_mul(cost_LEN(net, op), operand_count(net, op));
         *min = op_operand(op, AFFINE_cols) || op_operand(op, AFFINE_rows) ? 0 : *max;
         return;
     case EVENT_DEPTH:

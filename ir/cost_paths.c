@@ -93,7 +93,7 @@ typedef struct Analysis {
 
 static Ends block_ends(const Analysis *a, const Block *block);
 
-/* Cells of an affine whose weight is not zero; all when sets or an index make it depend on the input. */
+/* Cells of an affine whose weight is not zero; all (of those that it has) when sets or an index make it depend on the input. */
 static uint64_t nonzero_cells(const Network *net, const Op *op, uint64_t cells)
 {
     bool whole = !op_operand(op, AFFINE_i) && !op_operand(op, AFFINE_cols) && !op_operand(op, AFFINE_rows);

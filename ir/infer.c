@@ -10,7 +10,7 @@
 typedef enum Rule {
     RULE_CONSTANT, RULE_ELEMENT, RULE_AFFINE, RULE_MATMUL, RULE_MATMIX, RULE_BINARY, RULE_UNARY, RULE_FLOATS, RULE_COMPARE,
     RULE_SELECT, RULE_CAST, RULE_BITS, RULE_SHIFT, RULE_ORDER, RULE_DOT, RULE_SCALAR, RULE_INDEX, RULE_RESHAPE, RULE_TRANSPOSE,
-    RULE_CONCAT, RULE_SLICE, RULE_SPLAT, RULE_ITEM, RULE_ACTIVE, RULE_SIZE, RULE_TEST, RULE_TOPK, RULE_DESCEND, RULE_WITHIN,
+    RULE_CONCAT, RULE_SLICE, RULE_SPLAT, RULE_ITEM, RULE_ACTIVE, RULE_SIZE, RULE_WEIGH, RULE_TEST, RULE_TOPK, RULE_DESCEND, RULE_WITHIN,
     RULE_REGION, RULE_CALL, RULE_NOTHING
 } Rule;
 
@@ -98,6 +98,24 @@ static bool chains_fit(Infer *in, int64_t chains)
     return true;
 }
 
+/* What zeros = skip costs must be known from the weights and the columns alone. */
+static bool zeros_fit(Infer *in)
+{
+    int64_t zeros = in->op->attr[AFFINE_zeros].i;
+    if (zeros != ZEROS_keep && zeros != ZEROS_skip)
+        FAIL("zeros: expected keep or skip");
+    if (zeros == ZEROS_keep)
+        return true;
+    const Const *W = constant(in, AFFINE_W);
+    if (W->kind == CONST_STACK)
+        FAIL("zeros = skip needs weights that are one matrix, and @%s is a stack, of which the input chooses one: leave zeros out",
+             W->name);
+    if (has_operand(in, AFFINE_rows))
+        FAIL("zeros = skip cannot be combined with rows, for each row has another number of weights that are not zero: leave "
+             "one of them out");
+    return true;
+}
+
 static bool infer_affine(Infer *in)
 {
     Type x = operand(in, AFFINE_x), w, b;
@@ -121,7 +139,7 @@ static bool infer_affine(Infer *in)
         FAIL("cols: expected set[%u], found %s", w.dim[1], show(in, operand(in, AFFINE_cols)));
     if (has_operand(in, AFFINE_rows) && !type_equal(operand(in, AFFINE_rows), type_set(w.dim[0])))
         FAIL("rows: expected set[%u], found %s", w.dim[0], show(in, operand(in, AFFINE_rows)));
-    return result(in, type_vector(type_element(x), w.dim[0]));
+    return zeros_fit(in) && result(in, type_vector(type_element(x), w.dim[0]));
 }
 
 static bool infer_matmul(Infer *in)
@@ -407,6 +425,14 @@ static bool infer_test(Infer *in)
     return result(in, type_int(1));
 }
 
+static bool infer_weigh(Infer *in)
+{
+    Type s = operand(in, 0), v = operand(in, 1);
+    if (s.elem != ELEM_SET || !type_is_int(v) || v.rank != 1 || v.dim[0] != s.n)
+        FAIL("expected a set and a vector of integers, one for each that may be in the set, found %s and %s", show(in, s), show(in, v));
+    return result(in, type_element(v));
+}
+
 /* Operands that must be there are; slots agree with the row. */
 static bool slots_fit(Infer *in)
 {
@@ -476,6 +502,7 @@ bool op_infer(const Module *m, const Network *net, const OpInit *init, Type *res
         if (operand(in, 0).elem != ELEM_SET)
             FAIL("expected a set, found %s", show(in, operand(in, 0)));
         return result(in, type_int(32));
+    case RULE_WEIGH:     return infer_weigh(in);
     case RULE_TEST:      return infer_test(in);
     case RULE_TOPK:      return infer_topk(in);
     case RULE_DESCEND:   return infer_descend(in);

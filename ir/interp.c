@@ -64,6 +64,7 @@ static StepRun *run_of(OpKind kind)
     case OP_index:     return step_index;
     case OP_active:    return step_active;
     case OP_size:      return step_size;
+    case OP_weigh:     return step_weigh;
     case OP_test:      return step_test;
     case OP_topk:      return step_topk;
     case OP_descend:   return step_descend;
@@ -92,6 +93,7 @@ typedef struct Prepare {
     Frame **frames;               /* of the reachable networks, in the order of network_reach */
     const uint32_t *place;        /* there, by number in the module */
     const uint8_t **copies;       /* by ConstId: row-major copies made so far */
+    const Sparse **sparse;        /* by ConstId: matrices without their zeros, likewise */
     const Module *module;
     uint64_t widest;              /* the longest set or vector whose members are listed */
     uint64_t sums;                /* bytes that sums of products need */
@@ -165,6 +167,11 @@ static void prepare_step(Prepare *p, Frame *f, const Op *op, Step *step)
         const Op *source = value_op(net, op_operand(op, 0));
         step->decided = source && source->kind == OP_relu;
     }
+    if (op_skips_zeros(op)) {
+        const Sparse **sparse = &p->sparse[op->cst[AFFINE_W]];
+        *sparse = *sparse ? *sparse : sparse_new(p->arena, step->cst[AFFINE_W]);
+        step->sparse = *sparse;
+    }
     if (op->kind == OP_call)
         step->callee = p->frames[p->place[op->attr[0].i]];
     step->region = NEW_ARRAY(p->arena, op->n_regions, Body);
@@ -229,6 +236,7 @@ Interp *interp_new(Arena *arena, const Network *net)
     const Network **networks = network_reach(own, net, &n, &p.place);
     p.frames = NEW_ARRAY(own, n, Frame *);
     p.copies = NEW_ARRAY(own, net->module->consts.len + 1, const uint8_t *);
+    p.sparse = NEW_ARRAY(own, net->module->consts.len + 1, const Sparse *);
     for (size_t k = 0; k < n; k++) {
         Frame *f = p.frames[k] = NEW(own, Frame);
         f->net = networks[k];

@@ -26,6 +26,7 @@ typedef struct Slot {
 
 typedef struct Step Step;
 typedef struct Frame Frame;
+typedef struct Sparse Sparse;
 typedef void StepRun(Interp *in, const Step *step);
 
 typedef struct Body {
@@ -45,6 +46,7 @@ struct Step {
     Frame *callee;
     bool fma;                     /* contract: one rounding for a term */
     bool decided;                 /* `active`: its operand's relu has compared already */
+    const Sparse *sparse;         /* an affine's weights without the zeros, if it skips them */
 };
 
 /* A network's values and steps. Calls are acyclic, so a network is never at work twice: one frame each. */
@@ -62,7 +64,7 @@ struct Interp {
     Events *events;
     uint64_t event;               /* size of the current step's event */
     uint32_t *rows, *cols;        /* members of a step's sets */
-    void *sums;                   /* chains of rows that are summed together */
+    void *sums;                   /* chains of rows that are summed together: the most that a step needs */
     bool fast_fma;                /* the processor has fused multiply-add */
 };
 
@@ -120,13 +122,19 @@ StepRun step_affine, step_matmul, step_matmix, step_dot;
 /* Workspace that the op needs, given the type of its result. */
 uint64_t sums_bytes(const Op *op, Type result);
 
+/* ---- interp_sparse.c: without zero weights -------------------------------------------------------------------------- */
+
+/* A matrix without its zeros, column by column. */
+const Sparse *sparse_new(Arena *arena, const Const *W);
+uint64_t sparse_bytes(uint64_t rows, uint32_t chains);
+
 /* ---- interp_shapes.c: moving elements ------------------------------------------------------------------------------ */
 
 StepRun step_const, step_row, step_reshape, step_transpose, step_concat, step_slice, step_splat, step_index;
 
 /* ---- interp_choose.c: what is evaluated next ------------------------------------------------------------------------- */
 
-StepRun step_best, step_active, step_size, step_test, step_topk, step_descend, step_tally;
+StepRun step_best, step_active, step_size, step_weigh, step_test, step_topk, step_descend, step_tally;
 /* The members of a set in ascending order; returns their number. */
 uint32_t set_members(const Slot *set, uint32_t *out);
 

@@ -63,6 +63,16 @@ void step_size(Interp *in, const Step *step)
     *(u32u *)step->result[0]->at = n;
 }
 
+void step_weigh(Interp *in, const Step *step)
+{
+    const Slot *s = step->operand[0], *v = step->operand[1], *sum = step->result[0];
+    (void)in;
+    memset(sum->at, 0, sum->size);
+    for (uint64_t i = 0; i < s->count; i++)
+        if (s->at[i])
+            int_add(v->type.n, sum->at, sum->at, v->at + i * v->size);
+}
+
 void step_test(Interp *in, const Step *step)
 {
     (void)in;

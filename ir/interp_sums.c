@@ -7,78 +7,47 @@
  *      chain 0 starts at the bias (-0 read as +0; +0 without one), chain i at -0.0, which any first term replaces:
  *      so a chain's first term is a move, combining chains are additions, and rows x columns additions are executed.
  */
-#include "interp.h"
+#include "interp_sums.h"
 
 #include <string.h>
 
 enum { LANES = 8, STRIP = 16, BLOCK = 2048 };
 
-typedef struct Sum {
-    const uint8_t *w, *x, *bias;             /* bias NULL: none */
-    int64_t row_step, col_step, bias_step;   /* in elements */
-    uint32_t n_rows, n_cols;                 /* how many are summed */
-    const uint32_t *rows, *cols;             /* which; NULL: 0, 1, … */
-    uint32_t chains;
-    Type wide, narrow, bias_type;            /* elements of x and y; of w; of the bias */
-    bool fma;
-    uint8_t *y;                              /* element r of the result belongs to row r, or to rows[r] */
-    void *sums;                              /* workspace: chains x BLOCK, see sums_bytes */
-} Sum;
-
-static uint32_t row_at(const Sum *s, uint32_t i) { return s->rows ? s->rows[i] : i; }
-static uint32_t col_at(const Sum *s, uint32_t i) { return s->cols ? s->cols[i] : i; }
-
 /* ---- counting ----------------------------------------------------------------------------------------------------------- */
 
-/* What combining executes, for one row: the chains that have received something, added pairwise; moving one into an
- * empty one is no addition. Returns the additions; *first is the number of chains started by a move. */
-static uint32_t combining_adds(const Sum *s, uint32_t *first)
+/* The chains that have received something are added pairwise; moving one into an empty one is no addition. *first is the
+ * number of chains started by a move. */
+uint32_t combining_adds(uint32_t used, uint32_t chains, uint32_t *first)
 {
-    bool used[IR_MAX_CHAINS] = {true};
     uint32_t adds = 0;
-    for (uint32_t i = 0; i < s->n_cols; i++) {
-        used[col_at(s, i) % s->chains] = true;
-        if (!s->cols && i >= IR_MAX_CHAINS)
-            break;
+    used |= 1;
+    *first = (uint32_t)__builtin_popcount(used) - 1;
+    for (uint32_t half = chains / 2; half >= 1; half /= 2) {
+        uint32_t low = used & ((1u << half) - 1), high = used >> half;
+        adds += (uint32_t)__builtin_popcount(low & high);
+        used = low | high;
     }
-    *first = 0;
-    for (uint32_t i = 1; i < s->chains; i++)
-        *first += used[i];
-    for (uint32_t half = s->chains / 2; half >= 1; half /= 2)
-        for (uint32_t i = 0; i < half; i++) {
-            adds += used[i] && used[i + half];
-            used[i] |= used[i + half];
-        }
     return adds;
+}
+
+/* Chains that receive a term. */
+static uint32_t used_chains(const Sum *s)
+{
+    uint32_t used = 0, n = s->cols || s->n_cols < s->chains ? s->n_cols : s->chains;
+    for (uint32_t i = 0; i < n; i++)
+        used |= 1u << (col_at(s, i) & (s->chains - 1));
+    return used;
 }
 
 /* `rows` rows were summed: a product for each column, an addition for each term but chains' first ones, the combination. */
 static void count_rows(Interp *in, const Sum *s, uint32_t rows)
 {
-    uint32_t first, adds = combining_adds(s, &first);
+    uint32_t first, adds = combining_adds(used_chains(s), s->chains, &first);
     in->counted.mul += (uint64_t)rows * s->n_cols;
     in->counted.add += (uint64_t)rows * (s->n_cols - first + adds);
 }
 
 /* ---- floats ------------------------------------------------------------------------------------------------------------- */
-
-static float start_f32(const Sum *s, uint32_t row)
-{
-    return s->bias ? *(const f32u *)(s->bias + (int64_t)row * s->bias_step * 4) + 0.0f : 0.0f;
-}
-
-static double start_f64(const Sum *s, uint32_t row)
-{
-    if (!s->bias)
-        return 0.0;
-    if (s->bias_type.elem == ELEM_F32)
-        return (double)*(const f32u *)(s->bias + (int64_t)row * s->bias_step * 4) + 0.0;
-    return *(const f64u *)(s->bias + (int64_t)row * s->bias_step * 8) + 0.0;
-}
-
-#define TERM_off(a, w, x)     ((a) + (w) * (x))
-#define TERM_fma_f32(a, w, x) __builtin_fmaf(w, x, a)
-#define TERM_fma_f64(a, w, x) __builtin_fma(w, x, a)
 
 /* Rows that lie apart: eight at once, written out so that their sums stay in registers. There may be fewer (the last is
  * repeated). Sums go to y. */
@@ -273,6 +242,8 @@ static uint32_t chains_of(const Op *op, int attr) { return op->attr[attr].i > 1 
 
 uint64_t sums_bytes(const Op *op, Type result)
 {
+    if (op_skips_zeros(op))
+        return sparse_bytes(type_count(result), chains_of(op, AFFINE_order));
     if (op->kind != OP_affine && op->kind != OP_matmul && op->kind != OP_matmix)
         return 0;
     uint64_t rows = op->kind == OP_matmul && result.rank == 2 ? result.dim[1] : type_count(result);
@@ -315,6 +286,10 @@ void step_affine(Interp *in, const Step *step)
         s.n_rows = set_members(rows, in->rows);
         s.rows = in->rows;
         memset(y->at, 0, y->count * y->size);
+    }
+    if (step->sparse) {
+        in->event = sum_sparse(in, &s, step->sparse);
+        return;
     }
     in->event = (uint64_t)s.n_rows * s.n_cols;
     sum_all(in, &s);

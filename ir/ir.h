@@ -77,6 +77,9 @@ typedef struct Tree {
     const TreeLeaf *leaf;
 } Tree;
 
+/* What is asked of all elements at once, whatever their order. */
+typedef struct ConstFacts { bool known, all_finite; uint64_t nonzeros; } ConstFacts;
+
 typedef struct Const {
     const char *name;              /* printed as @name; unique in the module */
     ConstKind kind;
@@ -86,6 +89,7 @@ typedef struct Const {
     const Tree *tree;              /* CONST_TREE */
     Hash128 hash;                  /* of type and row-major contents; computed on demand: const_hash */
     bool hashed;
+    ConstFacts *facts;             /* shared by its views; computed on demand: const_all_finite, const_nonzeros */
     bool dropped;                  /* no op mentions it any more (const_drop_unused); not printed */
     Span span;
 } Const;
@@ -112,8 +116,11 @@ void const_copy(const Const *c, void *out);
 /* Address of element `i` (row-major number). */
 const uint8_t *const_element(const Const *c, uint64_t i);
 double const_f64(const Const *c, uint64_t i);       /* floats and integers up to 53 bits exactly */
+/* One pass over the elements answers both questions, the first time either is asked. -0 is a zero, NaN is none. */
 bool const_all_finite(const Const *c);
 uint64_t const_nonzeros(const Const *c);
+/* The same for each column of a matrix. */
+void const_nonzeros_by_column(const Const *c, uint64_t *counts);
 uint64_t const_bytes(const Const *c);               /* of the row-major form */
 Hash128 const_hash(Const *c);
 /* Makes equal constants one, in all networks. */
@@ -135,6 +142,8 @@ typedef enum Pred { PRED_eq, PRED_ne, PRED_lt, PRED_le, PRED_gt, PRED_ge } Pred;
 /* Activity (pred:active): notle0 = !(x <= 0), a ReLU that passes (NaN too); nonzero = !(x == 0); gt0 = x > 0, a gate. */
 typedef enum Activity { ACTIVITY_notle0, ACTIVITY_nonzero, ACTIVITY_gt0 } Activity;
 typedef enum ReduceKind { REDUCE_add, REDUCE_mul, REDUCE_min, REDUCE_max } ReduceKind;       /* kind:reduce */
+/* Terms of an affine whose weight is exactly zero (zeros:zeros): summed like all others, or not there. */
+typedef enum Zeros { ZEROS_keep, ZEROS_skip } Zeros;
 /* How the back end walks the columns of an affine with a set, printed as !lower(mask, below = 38): by the bits of the set when it has
  * fewer than 38 members, else all of them. Without `below` always so. Without meaning for values and counts. auto: mask. */
 typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_branch } Lower;
@@ -143,7 +152,7 @@ typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_bran
 typedef enum AttrKind {
     ATTR_INT, ATTR_INTS,
     ATTR_CHAINS,      /* order = seq (0 or 1) or chains(c): see ir_chains */
-    ATTR_CMP, ATTR_ACTIVE, ATTR_REDUCE, ATTR_NETWORK /* index into Module.networks */
+    ATTR_CMP, ATTR_ACTIVE, ATTR_REDUCE, ATTR_ZEROS, ATTR_NETWORK /* index into Module.networks */
 } AttrKind;
 
 typedef struct Attr { int64_t i; uint32_t n; const int64_t *list; } Attr;
@@ -173,7 +182,7 @@ OpKind op_named(const Module *m, const char *name, size_t len);   /* OP__COUNT: 
 /* Operand slots by name, in the order of ops.def (op.c asserts them). */
 enum { AFFINE_x, AFFINE_i, AFFINE_j, AFFINE_cols, AFFINE_rows };
 enum { AFFINE_W, AFFINE_b };                     /* constant slots */
-enum { AFFINE_order };                           /* attribute slots */
+enum { AFFINE_order, AFFINE_zeros };             /* attribute slots */
 
 struct Op {
     OpKind kind;
@@ -373,6 +382,8 @@ Counts counts_scale(Counts a, uint64_t times);
 typedef enum CostEvent { EVENT_ONCE, EVENT_CELLS, EVENT_DEPTH, EVENT_TAKEN, EVENT_TRIPS } CostEvent;
 CostEvent op_event(OpKind kind);
 Counts op_cost(const Network *net, const Op *op);
+/* An affine with zeros = skip: its cells are the weights that are not zero. */
+bool op_skips_zeros(const Op *op);
 /* [min, max] of the event's size, from types and trees alone. */
 void op_event_range(const Network *net, const Op *op, uint64_t *min, uint64_t *max);
 

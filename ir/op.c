@@ -9,7 +9,7 @@
 
 /* Passes and the back end address these slots by name. */
 _Static_assert(AFFINE_x == 0 && AFFINE_i == 1 && AFFINE_j == 2 && AFFINE_cols == 3 && AFFINE_rows == 4, "as in ops.def");
-_Static_assert(AFFINE_W == 0 && AFFINE_b == 1 && AFFINE_order == 0, "as in ops.def");
+_Static_assert(AFFINE_W == 0 && AFFINE_b == 1 && AFFINE_order == 0 && AFFINE_zeros == 1, "as in ops.def");
 
 typedef struct Scan { const char *at; const char *op; } Scan;
 
@@ -44,7 +44,7 @@ static AttrKind attr_kind(const char *name, const char *op)
 {
     static const struct { const char *name; AttrKind kind; } kinds[] = {
         {"int", ATTR_INT}, {"ints", ATTR_INTS}, {"chains", ATTR_CHAINS}, {"cmp", ATTR_CMP},
-        {"active", ATTR_ACTIVE}, {"reduce", ATTR_REDUCE}, {"network", ATTR_NETWORK},
+        {"active", ATTR_ACTIVE}, {"reduce", ATTR_REDUCE}, {"zeros", ATTR_ZEROS}, {"network", ATTR_NETWORK},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i].name, name) == 0)

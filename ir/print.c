@@ -110,6 +110,7 @@ static void print_attr(const Printer *p, const Item *item, const Attr *attr)
     case ATTR_CMP:
     case ATTR_ACTIVE:
     case ATTR_REDUCE:
+    case ATTR_ZEROS:
         fputs(attr->i >= 0 && (size_t)attr->i < n ? words[attr->i] : "?", p->out);
         return;
     case ATTR_NETWORK:

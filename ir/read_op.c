@@ -103,6 +103,7 @@ static bool read_attr(OpText *o, const Item *item)
     case ATTR_CMP:
     case ATTR_ACTIVE:
     case ATTR_REDUCE:
+    case ATTR_ZEROS:
         if (!read_word_of(r, str_printf(r->scratch, "a `%s` of `%s`", item->key, o->info->name), words, n, &word))
             return false;
         attr->i = word;

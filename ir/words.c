@@ -118,8 +118,9 @@ const char *name_quoted(Arena *arena, const char *name)
 static const char *const CMP_WORDS[] = {"eq", "ne", "lt", "le", "gt", "ge"};
 static const char *const ACTIVE_WORDS[] = {"notle0", "nonzero", "gt0"};
 static const char *const REDUCE_WORDS[] = {"add", "mul", "min", "max"};
+static const char *const ZEROS_WORDS[] = {"keep", "skip"};
 _Static_assert(PRED_eq == 0 && PRED_ge == 5 && ACTIVITY_notle0 == 0 && ACTIVITY_gt0 == 2, "as in ir.h");
-_Static_assert(REDUCE_add == 0 && REDUCE_max == 3, "as in ir.h");
+_Static_assert(REDUCE_add == 0 && REDUCE_max == 3 && ZEROS_keep == 0 && ZEROS_skip == 1, "as in ir.h");
 
 const char *const LOWER_WORDS[5] = {"auto", "dense", "mask", "list", "branch"};
 const char *const NUMERICS_WORDS[2] = {"exact", "real"};
@@ -139,6 +140,9 @@ const char *const *attr_words(AttrKind kind, size_t *n)
     case ATTR_REDUCE:
         *n = sizeof REDUCE_WORDS / sizeof *REDUCE_WORDS;
         return REDUCE_WORDS;
+    case ATTR_ZEROS:
+        *n = sizeof ZEROS_WORDS / sizeof *ZEROS_WORDS;
+        return ZEROS_WORDS;
     case ATTR_INT:
     case ATTR_INTS:
     case ATTR_CHAINS:

@@ -13,11 +13,20 @@
  * before the terminator, and before an op that may leave the network, so that an early exit has counted what ran and nothing
  * else. A cost that hangs on an event is stated beside its op, times the event's size: the set's size; the trips, by
  * standing inside the loop; the depth of the leaf that a tree reached, which `descend` tells. Sizes are free (ops.def), so
- * counting is not counted. A network that executes nothing gets one empty tally: it says that the network is counted.
+ * counting is not counted. Without zero weights the columns of an affine differ in cost: @V.nonzeros holds how many are left in each.
+ *
+ *      %y = affine %h, @V, @c, cols=%s, zeros=skip     =>      %w = const @V.nonzeros
+ *                                                              %n = weigh %s, %w
+ *                                                              tally add=1, mul=1, times=%n
+ *                                                              %y = …
+ *
+ * A network that executes nothing gets one empty tally: it says that the network is counted.
  *
  * Ends: one sweep; the pass is the last (it gives `counted`, which every pass that changes what runs would break).
  */
 #include "pass_util.h"
+
+#include <string.h>
 
 typedef struct Stretch { Counts counts; } Stretch;
 
@@ -35,6 +44,40 @@ static void build_tally(Builder *b, Counts c, Value times)
     build_op(b, &init);
 }
 
+/* ---- nonzero weights, column by column ---- */
+
+static ConstId same_constant(const Module *m, Type type, const void *data)
+{
+    for (ConstId id = 1; id < m->consts.len; id++) {
+        const Const *c = m->consts.at[id];
+        bool is_tensor = !c->dropped && c->kind == CONST_TENSOR && type_equal(c->type, type) && const_is_row_major(c);
+        if (is_tensor && memcmp(c->data, data, const_bytes(c)) == 0)
+            return id;
+    }
+    return 0;
+}
+
+/* How many weights of each column are not zero: i32, or i64 where their sum may need it. Two layers with equal columns share it. */
+static ConstId column_counts(Module *m, const Const *W)
+{
+    uint32_t cols = W->type.dim[1];
+    Type type = type_vector(type_int(const_nonzeros(W) > INT32_MAX ? 64 : 32), cols);
+    uint32_t size = type_element_bytes(type);
+    uint64_t *wide = NEW_ARRAY(m->arena, cols, uint64_t);
+    uint8_t *counts = arena_array(m->arena, cols, size);
+    const_nonzeros_by_column(W, wide);
+    for (uint32_t c = 0; c < cols; c++)
+        memcpy(counts + (size_t)c * size, &wide[c], size);       /* constants are little-endian */
+    ConstId known = same_constant(m, type, counts);
+    return known ? known : const_add(m, str_printf(m->arena, "%s.nonzeros", W->name), type, counts, W->span);
+}
+
+static Value build_weigh(Builder *b, Value set, ConstId counts)
+{
+    OpInit init = {.kind = OP_weigh, .n_operands = 2, .operand = (Value[2]){set, build_const(b, counts)}};
+    return build_op(b, &init)->result[0];
+}
+
 static Value build_size(Builder *b, Value set)
 {
     OpInit init = {.kind = OP_size, .n_operands = 1, .operand = &set};
@@ -43,8 +86,8 @@ static Value build_size(Builder *b, Value set)
 
 /* ---- cells of an affine with sets ----
  *
- * One set: its size times a row's or a column's cost. Both: a loop over the columns that tallies the rows each time,
- * since a product of two sizes would be an operation itself.
+ * One set: its size times a row's or a column's cost; without zero weights, the sum of its columns' costs. Both: a loop over
+ * the columns that tallies the rows each time, since a product of two sizes would be an operation itself.
  */
 static void tally_cells(Op *op, Counts unit)
 {
@@ -53,6 +96,11 @@ static void tally_cells(Op *op, Counts unit)
     uint64_t n_cols = type_count(value_type(net, op_operand(op, AFFINE_x)));
     uint64_t n_rows = type_count(value_type(net, op->result[0]));
     Builder b = builder_before(op);
+    if (op_skips_zeros(op)) {
+        ConstId counts = column_counts(net->module, const_get(net->module, op->cst[AFFINE_W]));
+        build_tally(&b, unit, build_weigh(&b, cols, counts));
+        return;
+    }
     if (!rows) {
         build_tally(&b, counts_scale(unit, n_rows), build_size(&b, cols));
         return;

@@ -41,10 +41,11 @@ typedef struct Merger {
 
 /* ---- what can be merged ---- */
 
+/* Not one that skips zeros: a merged matrix may have fewer of them, so that it would be more operations, not less. */
 static bool is_plain_affine(const Network *net, const Op *op)
 {
     return op && op->kind == OP_affine && type_is_float(value_type(net, op->result[0])) && !op_operand(op, AFFINE_i)
-        && !op_operand(op, AFFINE_j) && !op_operand(op, AFFINE_cols) && !op_operand(op, AFFINE_rows);
+        && !op_operand(op, AFFINE_j) && !op_operand(op, AFFINE_cols) && !op_operand(op, AFFINE_rows) && !op_skips_zeros(op);
 }
 
 static const Const *float_const(const Network *net, Value v)

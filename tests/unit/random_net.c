@@ -169,13 +169,19 @@ static Value see(Gen *g, Value v)
     return v;
 }
 
-static ConstId constant(Gen *g, Type type)
+static uint8_t *elements(Gen *g, Type type)
 {
     uint64_t n = type_count(type);
     uint8_t *data = arena_array(g->m->arena, n, type_element_bytes(type));
     random_elements(&g->state, type, n, has(g, RANDOM_NONFINITE) && chance(g, 20), data);
     if (chance(g, 20) && n > 0) /* zero weights */
         memset(data, 0, type_element_bytes(type) * (n / 2));
+    return data;
+}
+
+static ConstId constant(Gen *g, Type type)
+{
+    const uint8_t *data = elements(g, type);
     return const_add(g->m, chance(g, 50) ? "W" : "c", type, data, NOWHERE);
 }
 
@@ -185,6 +191,24 @@ static ConstId matrix(Gen *g, Type element, uint32_t rows, uint32_t cols)
     if (chance(g, 25))
         return const_transposed(g->m, constant(g, type_matrix(element, cols, rows)), (uint32_t[]){1, 0});
     return constant(g, type_matrix(element, rows, cols));
+}
+
+/* Weights of which any share may be zero, of either sign. */
+static ConstId sparse_matrix(Gen *g, Type element, uint32_t rows, uint32_t cols)
+{
+    static const uint32_t shares[] = {0, 10, 50, 90, 100};
+    bool transposed = chance(g, 25);
+    Type type = transposed ? type_matrix(element, cols, rows) : type_matrix(element, rows, cols);
+    uint32_t share = shares[below(g, 5)], bytes = type_element_bytes(type);
+    uint8_t *data = elements(g, type);
+    for (uint64_t i = 0; i < type_count(type); i++)
+        if (chance(g, share)) {
+            memset(data + i * bytes, 0, bytes);
+            if (type_is_float(type) && chance(g, 50))
+                data[(i + 1) * bytes - 1] = 0x80;
+        }
+    ConstId W = const_add(g->m, "S", type, data, NOWHERE);
+    return transposed ? const_transposed(g->m, W, (uint32_t[]){1, 0}) : W;
 }
 
 static Value value_of(Gen *g, Type type);
@@ -253,7 +277,10 @@ static void make_affine(Gen *g)
     Type x = type_of(g, operand[AFFINE_x]), w = x.elem == ELEM_F64 && chance(g, 40) ? type_f32() : type_element(x);
     uint32_t rows = extent(g), cols = x.dim[0];
     OpInit init = {.kind = OP_affine, .n_operands = 5, .operand = operand};
-    if (has(g, RANDOM_STACKS) && chance(g, 25)) {
+    if (has(g, RANDOM_ZEROS) && chance(g, 50)) {
+        init.attr[AFFINE_zeros].i = ZEROS_skip;
+        init.cst[AFFINE_W] = sparse_matrix(g, w, rows, cols);
+    } else if (has(g, RANDOM_STACKS) && chance(g, 25)) {
         uint32_t n = 1 + below(g, 4);
         init.cst[AFFINE_W] = const_stack(g->m, constant(g, type_with_dims(w, 3, (uint32_t[]){n, rows, cols})));
         operand[AFFINE_i] = index_below(g, n);
@@ -269,7 +296,7 @@ static void make_affine(Gen *g)
     }
     if (has(g, RANDOM_SETS) && chance(g, 40))
         operand[AFFINE_cols] = set_of(g, cols);
-    if (has(g, RANDOM_SETS) && chance(g, 20))
+    if (has(g, RANDOM_SETS) && chance(g, 20) && !init.attr[AFFINE_zeros].i)
         operand[AFFINE_rows] = set_of(g, rows);
     init.attr[AFFINE_order].i = chance(g, 50) ? 1 : 1 << below(g, 5);
     Op *op = build_op(&g->b, &init);
@@ -422,6 +449,8 @@ static void make_set(Gen *g)
     uint32_t n = type_of(g, s).n;
     if (n > 0 && chance(g, 50))
         see(g, build_binary(&g->b, OP_test, s, index_below(g, n)));
+    else if (chance(g, 50))
+        see(g, build_binary(&g->b, OP_weigh, s, value_of(g, type_vector(has(g, RANDOM_INTS) ? int_element(g) : type_int(32), n))));
     else
         see(g, build_unary(&g->b, OP_size, s));
 }

@@ -12,7 +12,7 @@ enum {
     RANDOM_WIDE = 1 << 2,          /* integers of 65 to 200 bits */
     RANDOM_MATH = 1 << 3,          /* exp tanh sigmoid sqrt div */
     RANDOM_INDICES = 1 << 4,       /* argmax argmin topk index */
-    RANDOM_SETS = 1 << 5,          /* active, size, test; cols and rows of an affine; and, or, xor of sets */
+    RANDOM_SETS = 1 << 5,          /* active, size, weigh, test; cols and rows of an affine; and, or, xor of sets */
     RANDOM_STACKS = 1 << 6,        /* row, matmix, indexed weights */
     RANDOM_TREES = 1 << 7,         /* descend */
     RANDOM_REGIONS = 1 << 8,       /* if case repeat each */
@@ -22,8 +22,9 @@ enum {
     RANDOM_NONFINITE = 1 << 12,    /* NaN and infinities among the constants */
     RANDOM_TALLY = 1 << 13,
     RANDOM_ODD_NAMES = 1 << 14,    /* names that need quotes, duplicates */
+    RANDOM_ZEROS = 1 << 15,        /* affines with zeros = skip, and weights that are zero */
     RANDOM_DENSE = RANDOM_F64 | RANDOM_INTS | RANDOM_MATH,
-    RANDOM_ALL = (1 << 15) - 1
+    RANDOM_ALL = (1 << 16) - 1
 };
 
 typedef struct RandomNetOptions {

@@ -1,6 +1,8 @@
 /* test_backend.c — generated code is the interpreter, bit for bit.
  *
  *   random networks     every level this CPU has, both contractions, stack and scratch; statuses and tallies too
+ *   counted networks    native counters = tallies = what the interpreter executed = the formula at the events <= the bound
+ *   weights of sets     `weigh` for every width of element and every size around words and vectors
  *   dense layers        every size that makes another kernel: rows and columns around vectors, tiles and chains
  *   indices             inputs that are none are refused as the interpreter refuses them
  *   odd values          NaN, infinities, -0.0, in weights, biases and inputs
@@ -10,6 +12,7 @@
  * A failure prints its seed. On machines without x86-64 levels the best one stands for all.
  */
 #include "../../backend/backend.h"
+#include "../../passes/passes.h"
 #include "random_net.h"
 
 #include <CUnit/CUnit.h>
@@ -19,7 +22,21 @@
 
 void suite_backend(void);
 
-typedef struct Case { Arena *arena; Diags *diags; Module *m; Network *net; uint64_t seed; TargetOptions options; } Case;
+/* Whether kernels leave out the terms that `zeros = skip` says are not there. As long as they sum them (the same bits where all is
+ * finite), 0 times infinity is NaN in machine code and nothing in the interpreter: networks with the attribute are then
+ * compared only where neither NaN nor infinity arises. To be set when the back end reads the attribute. */
+enum { KERNELS_SKIP_ZEROS = false };
+
+typedef struct Case {
+    Arena *arena;
+    Diags *diags;
+    Module *m;
+    Network *net;
+    uint64_t seed;
+    TargetOptions options;
+    bool tame;                     /* no sample holds NaN or infinity */
+    bool counted;                  /* count-ops has run: all ways of counting must agree */
+} Case;
 
 static Case case_new(uint64_t seed)
 {
@@ -75,22 +92,37 @@ static int host_levels(void)
 #endif
 }
 
+static bool same_counts(Counts a, Counts b) { return memcmp(&a, &b, sizeof a) == 0; }
+
+/* The formula at what happened, and the bound over all inputs. */
+static bool formula_agrees(const Network *net, Counts executed, const Events *events)
+{
+    NetworkCost bound = network_cost(net);
+    Counts most = bound.range.max, least = bound.range.min;
+    return same_counts(network_cost_at(net, events), executed) && counts_total(executed) <= bound.total_max &&
+           counts_total(executed) >= bound.total_min && executed.add <= most.add && executed.mul <= most.mul && executed.cmp <= most.cmp &&
+           executed.other <= most.other && executed.add >= least.add && executed.mul >= least.mul;
+}
+
 /* One evaluation on both engines, from the same buffers. */
 static bool agree(Case *c, Interp *interp, Jit *jit, uint64_t sample)
 {
     Network *net = c->net;
     void **in, **reference, **out;
-    random_buffers(c->arena, net, c->seed * 31 + sample, sample % 2 == 1, &in, &reference);
+    random_buffers(c->arena, net, c->seed * 31 + sample, sample % 2 == 1 && !c->tame, &in, &reference);
     out = NEW_ARRAY(c->arena, net->n_outputs + 1, void *);
     for (uint32_t i = 0; i < net->n_outputs; i++)
         out[i] = arena_alloc(c->arena, type_count(net->output[i].type) * type_element_bytes(net->output[i].type));
-    Counts tallies = {0}, counts = {0};
-    int status = interp_run(interp, (const void *const *)in, reference, NULL, &tallies, NULL);
+    Counts executed = {0}, tallies = {0}, counts = {0};
+    Events events = events_new(c->arena, net);
+    int status = interp_run(interp, (const void *const *)in, reference, &executed, &tallies, &events);
     bool fine = be_jit_run(jit, (const void *const *)in, out, has_tallies(net) ? &counts : NULL) == status;
     for (uint32_t i = 0; status >= 0 && i < net->n_outputs; i++)
         fine = fine && same(net->output[i].type, reference[i], out[i]);
     if (has_tallies(net))
-        fine = fine && memcmp(&tallies, &counts, sizeof counts) == 0;
+        fine = fine && same_counts(tallies, counts);
+    if (c->counted)
+        fine = fine && same_counts(executed, counts) && formula_agrees(net, executed, &events);
     return fine;
 }
 
@@ -124,6 +156,7 @@ static void random_networks(unsigned features, uint64_t first, uint64_t n, uint3
     for (uint64_t seed = first; seed < first + n; seed++) {
         Case c = case_new(seed);
         c.net = random_network(c.m, seed, (RandomNetOptions){features & ~(unsigned)RANDOM_CALLS, ops});
+        c.tame = features & RANDOM_ZEROS && !KERNELS_SKIP_ZEROS;
         if (seed % 2)
             c.net->options.contract = CONTRACT_fma;
         if (seed % 3 == 0)
@@ -136,7 +169,63 @@ static void random_networks(unsigned features, uint64_t first, uint64_t n, uint3
 static void test_dense(void) { random_networks(RANDOM_DENSE | RANDOM_TALLY, 1, 12, 0); }
 static void test_wide_integers(void) { random_networks(RANDOM_INTS | RANDOM_WIDE, 100, 12, 0); }
 static void test_selections(void) { random_networks(RANDOM_SETS | RANDOM_INDICES | RANDOM_STACKS | RANDOM_TREES | RANDOM_NONFINITE, 200, 16, 0); }
-static void test_regions(void) { random_networks(RANDOM_ALL & ~(unsigned)RANDOM_WIDE, 300, 20, 40); }
+static void test_regions(void)
+{
+    random_networks(RANDOM_ALL & ~(unsigned)(KERNELS_SKIP_ZEROS ? RANDOM_WIDE : RANDOM_WIDE | RANDOM_ZEROS), 300, 20, 40);
+}
+
+/* What makes NaN and infinities out of finite numbers stays away until kernels skip zeros. */
+enum { ZEROS_FEATURES = KERNELS_SKIP_ZEROS ? RANDOM_ZEROS | RANDOM_SETS | RANDOM_DENSE | RANDOM_NONFINITE | RANDOM_EMPTY
+                                           : RANDOM_ZEROS | RANDOM_SETS | RANDOM_F64 | RANDOM_EMPTY };
+
+static void test_zero_weights(void) { random_networks(ZEROS_FEATURES, 400, 24, 0); }
+
+/* Counting in machine code, whatever branch is taken and whatever columns are active. */
+static void test_counted(void)
+{
+    unsigned features = ZEROS_FEATURES | RANDOM_REGIONS | RANDOM_EXITS | RANDOM_TREES | RANDOM_STACKS | RANDOM_INDICES;
+    for (uint64_t seed = 500; seed < 524; seed++) {
+        Case c = case_new(seed);
+        c.net = random_network(c.m, seed, (RandomNetOptions){features, 30});
+        c.tame = !KERNELS_SKIP_ZEROS;
+        c.counted = true;
+        CU_ASSERT(pipeline_run(c.m, c.diags, &(PipelineOptions){.passes = "guard,count-ops", .verify_each = true}));
+        check(&c, 6);
+        arena_free(c.arena);
+    }
+}
+
+/* ---- weights of sets ------------------------------------------------------------------------------------------------------------ */
+
+static ConstId numbers(Case *c, Type t, uint64_t *state, bool wild);
+
+/* The set of the inputs above 0, weighed by a constant: as counted layers without zero weights do. */
+static void weight(uint32_t n, uint32_t bits)
+{
+    Case c = case_new((uint64_t)n * 131 + bits);
+    uint64_t state = c.seed;
+    c.net = network_new(c.m, "n", NOWHERE);
+    Value x = network_add_input(c.net, "x", type_vector(type_f32(), n), 0, NOWHERE);
+    network_add_output(c.net, "y", type_int(bits), NOWHERE);
+    Builder b = builder_at_end(c.net->body);
+    OpInit active = {.kind = OP_active, .n_operands = 1, .operand = &x, .attr = {{.i = ACTIVITY_gt0}}};
+    Value s = build_op(&b, &active)->result[0];
+    Value y = build_binary(&b, OP_weigh, s, build_const(&b, numbers(&c, type_vector(type_int(bits), n), &state, false)));
+    build_return(&b, 1, &y, 0);
+    network_done(c.net);
+    check(&c, 4);
+    arena_free(c.arena);
+}
+
+static void test_weigh(void)
+{
+    static const uint32_t sizes[] = {0, 1, 3, 15, 16, 17, 31, 50, 63, 64, 65, 100, 127, 128, 250, 300};
+    static const uint32_t bits[] = {1, 8, 13, 16, 32, 64, 100};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        weight(sizes[i], 32);
+        weight(sizes[i], bits[i % (sizeof bits / sizeof *bits)]);
+    }
+}
 
 /* ---- dense layers of every shape --------------------------------------------------------------------------------------------- */
 
@@ -400,6 +489,9 @@ void suite_backend(void)
     CU_add_test(s, "big integers", test_wide_integers);
     CU_add_test(s, "sets, stacks, trees, indices", test_selections);
     CU_add_test(s, "regions and exits", test_regions);
+    CU_add_test(s, "zero weights", test_zero_weights);
+    CU_add_test(s, "counted", test_counted);
+    CU_add_test(s, "weights of sets", test_weigh);
     CU_add_test(s, "layers of every shape", test_shapes);
     CU_add_test(s, "integers of many words", test_many_words);
     CU_add_test(s, "indices that are none", test_indices);

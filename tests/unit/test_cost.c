@@ -72,6 +72,9 @@ static void regions_have_their_bounds(void)
          {.cmp = 1, .other = 4}, {.cmp = 1, .other = 4}, 5, 5},
         {"a set's columns: none to all", NET("%h = relu %x : f32[2]\n%s = active %h, pred = notle0 : set[2]\n%y = affine %h, @W, cols = %s : f32[2]\nreturn %y"),
          {.cmp = 2}, {.add = 4, .mul = 4, .cmp = 2}, 2, 10},
+        {"zero weights left out", NET("%y = affine %x, @W, zeros = skip : f32[2]\nreturn %y"), {.add = 3, .mul = 3}, {.add = 3, .mul = 3}, 6, 6},
+        {"a set's columns without zero weights", NET("%h = relu %x : f32[2]\n%s = active %h, pred = notle0 : set[2]\n"
+         "%y = affine %h, @W, cols = %s, zeros = skip : f32[2]\nreturn %y"), {.cmp = 2}, {.add = 3, .mul = 3, .cmp = 2}, 2, 8},
         {"an early exit skips the rest", NET("if %c {\n%a = relu %x : f32[2]\nreturn %a\n} else {\nyield\n}\n%y = affine %x, @W : f32[2]\nreturn %y"),
          {0}, {.add = 4, .mul = 4, .cmp = 2}, 2, 8},
         {"a refusal too", NET("if %c {\nyield\n} else {\nrefuse status = -1\n}\n%y = affine %x, @W : f32[2]\nreturn %y"), {0}, {.add = 4, .mul = 4}, 0, 8},
@@ -171,6 +174,9 @@ static void zero_weights_and_bytes(void)
     Network *net = read_network(arena, NET("%a = affine %x, @W : f32[2]\n%h = relu %a : f32[2]\n%y = affine %h, @W : f32[2]\nreturn %y"));
     CU_ASSERT(same(network_nonzero_cost(net), (Counts){.add = 6, .mul = 6, .cmp = 2}));
     CU_ASSERT_EQUAL(network_const_bytes(net), 16);         /* @W once; @one is not reachable */
+    net = read_network(arena, NET("%a = affine %x, @W, zeros = skip : f32[2]\n%h = relu %a : f32[2]\n%s = active %h, pred = notle0 : set[2]\n"
+                                  "%y = affine %h, @W, cols = %s, zeros = skip : f32[2]\nreturn %y"));
+    CU_ASSERT(same(network_nonzero_cost(net), (Counts){.add = 6, .mul = 6, .cmp = 2}));
 
     /* A transposed view is the same bytes; so is a stack of them. */
     Module *m = net->module;
@@ -293,6 +299,8 @@ static void expected_costs_by_hand(void)
         {NET("%y = if %c : f32[2] { %h = relu %x : f32[2]\nyield %h } else { yield %x }\nreturn %y"), 1},
         {NET("if %c { return %x } else { yield }\n%h = relu %x : f32[2]\nreturn %h"), 1},
         {NET("%h = relu %x : f32[2]\n%s = active %h, pred = notle0 : set[2]\n%y = affine %h, @W, cols = %s : f32[2]\nreturn %y"), 2 + 4},
+        {NET("%y = affine %x, @W, zeros = skip : f32[2]\nreturn %y"), 6},
+        {NET("%h = relu %x : f32[2]\n%s = active %h, pred = notle0 : set[2]\n%y = affine %h, @W, cols = %s, zeros = skip : f32[2]\nreturn %y"), 2 + 3},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Arena *arena = arena_new(NULL);

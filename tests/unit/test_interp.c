@@ -305,6 +305,27 @@ static void sums(void)
         {"rows of a set: others are +0", WITH("const @W : f32[3,1] = [[1], [2], [-3]]\nconst @b : f32[3] = [1, 1, 1]", "%x: f32[1], %g: f32[3]", "f32[3]",
          "%t = active %g, pred = gt0 : set[3]\n%y = affine %x, @W, @b, rows = %t : f32[3]"), V(1, 0, NaN, 2), V(0.0, 0.0, -2),
          {.add = 1, .mul = 1, .cmp = 3}, 0},
+        {"zero weights are left out: infinity times -0 is no term", WITH("const @W : f32[3,2] = [[0, 2], [-0x0p+0, 0], [3, 0]]\nconst @b : f32[3] = [1, -0x0p+0, 1]",
+         "%x: f32[2]", "f32[3]", AFFINE("f32[3]", "@W, @b, zeros = skip")), V(INF, 5), V(11, 0.0, INF), MACS(2), 0},
+        {"kept, it is NaN", WITH("const @W : f32[3,2] = [[0, 2], [-0x0p+0, 0], [3, 0]]", "%x: f32[2]", "f32[3]", AFFINE("f32[3]", "@W, zeros = keep")),
+         V(INF, 5), V(NaN, NaN, INF), MACS(6), 0},
+        {"zero weights and a set", WITH("const @W : f32[2,3] = [[1, 0, 2], [0, 7, 3]]", "%x: f32[3]", "f32[2]",
+         "%s = active %x, pred = gt0 : set[3]\n%y = affine %x, @W, cols = %s, zeros = skip : f32[2]"), V(5, NaN, 1), V(7, 3), {.add = 3, .mul = 3, .cmp = 3}, 0},
+        {"zero weights, in chains: each row's own", WITH("const @W : f32[2,4] = [[1, 1, 1, 1], [1, 0, 1, 0]]", "%x: f32[4]", "f32[2]",
+         AFFINE("f32[2]", "@W, order = chains(2), zeros = skip")), V(1e8, 1, -1e8, 1), V(2, 0), MACS(6), 0},
+        {"nothing but zero weights", WITH("const @W : f64[2,2] = [[0, -0x0p+0], [0, 0]]", "%x: f64[2]", "f64[2]", AFFINE("f64[2]", "@W, order = chains(16), zeros = skip")),
+         V(NaN, 1), V(0.0, 0.0), MACS(0), 0},
+        {"zero weights of integers", WITH("const @W : i8[2,2] = [[0, 100], [-128, 2]]\nconst @b : i8[2] = [1, 1]", "%x: i8[2]", "i8[2]",
+         AFFINE("i8[2]", "@W, @b, order = chains(4), zeros = skip")), V(1, 2), V(-55, -123), MACS(3), 0},
+        {"zero weights of wide integers", WITH("const @W : i65[1,2] = [[0x00000000000000000, 0x1ffffffffffffffff]]", "%x: i65[2]", "i65[1]", AFFINE("i65[1]", "@W, zeros = skip")),
+         V(5, 7), V(-7), MACS(1), 0},
+        {"zero weights, the bias of a stack", WITH("const @W : f32[1,2] = [[0, 3]]\nconst @b : stack f32[2,1] = [[1], [2]]", "%x: f32[2], %j: idx[2]", "f32[1]",
+         AFFINE("f32[1]", "@W, @b[%j], zeros = skip")), V(9, 1, 1), V(5), MACS(1), 0},
+        {"zero weights, one rounding", "format_version 1\nconst @W : f32[1,3] = [[-1, 0, 0x1.001p+0]]\nnetwork @n(%x: f32[3]) -> (y: f32[1]) "
+         "options(contract = fma) {\n%y = affine %x, @W, zeros = skip : f32[1]\nreturn %y\n}\n", V(0x1.002p+0, 1, 0x1.001p+0), V(0x1p-24), MACS(2), 0},
+        {"zero weights, no rows", WITH("const @W : f32[0,2] = []", "%x: f32[2]", "f32[0]", AFFINE("f32[0]", "@W, zeros = skip")), V(1, 2), V(0), MACS(0), 0},
+        {"zero weights, no columns", WITH("const @W : f32[1,0] = []\nconst @b : f32[1] = [3]", "%x: f32[0]", "f32[1]", AFFINE("f32[1]", "@W, @b, zeros = skip")),
+         V(0), V(3), MACS(0), 0},
         {"empty sets", WITH("const @W : f32[2,2] = [[1, 2], [3, 4]]\nconst @b : f32[2] = [5, -0x0p+0]", "%x: f32[2]", "f32[2]",
          "%s = active %x, pred = gt0 : set[2]\n%y = affine %x, @W, @b, cols = %s : f32[2]"), V(0, 0), V(5, 0.0), CMP(2), 0},
         {"integers wrap", WITH("const @W : i8[1,2] = [[100, 100]]\nconst @b : i8[1] = [1]", "%x: i8[2]", "i8[1]", AFFINE("i8[1]", "@W, @b")),
@@ -391,6 +412,14 @@ static void choosing(void)
         {"sets: and, or, xor", NET("%x: i8[4]", "i32",
          "%s = active %x, pred = gt0 : set[4]\n%t = active %x, pred = nonzero : set[4]\n%u = and %s, %t : set[4]\n%v = or %s, %t : set[4]\n"
          "%w = xor %u, %v : set[4]\n%y = size %w : i32"), V(0, 5, -1, 1), V(1), CMP(8), 0},
+        {"weigh", WITH("const @v : i32[4] = [1, 20, -300, 4000]", "%x: f32[4]", "i32", "%s = active %x, pred = gt0 : set[4]\n%v = const @v : i32[4]\n"
+         "%y = weigh %s, %v : i32"), V(1, 0, 2, 3), V(3701), CMP(4), 0},
+        {"weigh wraps", WITH("const @v : i8[3] = [127, 2, 5]", "%x: f32[3]", "i8", "%s = active %x, pred = gt0 : set[3]\n%v = const @v : i8[3]\n"
+         "%y = weigh %s, %v : i8"), V(1, 1, 0), V(-127), CMP(3), 0},
+        {"weigh, wide", WITH("const @v : i65[2] = [0x00000000000000007, 0x1fffffffffffffffe]", "%x: f32[2]", "i65", "%s = active %x, pred = gt0 : set[2]\n%v = const @v : i65[2]\n"
+         "%y = weigh %s, %v : i65"), V(1, 1), V(5), CMP(2), 0},
+        {"the empty set weighs nothing", NET("%x: f32[2], %v: i32[2]", "i32", "%s = active %x, pred = gt0 : set[2]\n%y = weigh %s, %v : i32"), V(0, 0, 5, 6),
+         V(0), CMP(2), 0},
         {"topk", NET("%x: f32[5]", "f32[3]", "%k, %y = topk %x, k = 3 : idx[5][3], f32[3]"), V(2, NaN, 3, INF, 3), V(INF, 3, 3), CMP(9), 0},
         {"topk's indices, NaN last", NET("%x: f32[4]", "idx[4][4]", "%y, %v = topk %x, k = 4 : idx[4][4], f32[4]"), V(NaN, 1, NaN, 1), V(1, 3, 0, 2), CMP(6), 0},
         {"descend, right", WITH(TREE, "%x: i32[2]", "i32", DESCEND), V(6, 0), V(2), {.add = 3, .cmp = 1}, 0},
@@ -483,7 +512,7 @@ static void lying_inputs_are_tamed(void)
 
 /* ---- sums against a plain reference ------------------------------------------------------------------------------------------------ */
 
-typedef struct Shape { uint32_t rows, cols, chains; bool transposed, some_cols, some_rows, fma; Type x, w; } Shape;
+typedef struct Shape { uint32_t rows, cols, chains; bool transposed, some_cols, some_rows, fma, zeros; Type x, w; } Shape;
 
 static double rounded(Type t, double v) { return t.elem == ELEM_F32 ? (double)(float)v : v; }
 
@@ -505,7 +534,7 @@ static double reference_row(const Shape *s, const double *w, const double *x, do
     for (uint32_t c = 0; c < s->chains; c++)
         acc[c] = c == 0 ? bias + 0.0 : -0.0;
     for (uint32_t j = 0; j < s->cols; j++)
-        if (cols[j])
+        if (cols[j] && !(s->zeros && w[j] == 0))
             acc[j % s->chains] = term(s, acc[j % s->chains], w[j], x[j]);
     for (uint32_t half = s->chains / 2; half >= 1; half /= 2)
         for (uint32_t c = 0; c < half; c++)
@@ -533,7 +562,8 @@ static Network *affine_network(Module *m, const Shape *s, const void *w, const v
         operand[AFFINE_cols] = build_op(&at, &(OpInit){.kind = OP_active, .n_operands = 1, .operand = &c, .attr = {gt0}})->result[0];
     if (s->some_rows)
         operand[AFFINE_rows] = build_op(&at, &(OpInit){.kind = OP_active, .n_operands = 1, .operand = &r, .attr = {gt0}})->result[0];
-    Op *op = build_op(&at, &(OpInit){.kind = OP_affine, .n_operands = 5, .operand = operand, .cst = {W, bias}, .attr = {{.i = s->chains}}});
+    Op *op = build_op(&at, &(OpInit){.kind = OP_affine, .n_operands = 5, .operand = operand, .cst = {W, bias},
+                                       .attr = {{.i = s->chains}, {.i = s->zeros ? ZEROS_skip : ZEROS_keep}}});
     build_return(&at, 1, op->result, 0);
     network_done(net);
     return net;
@@ -542,6 +572,15 @@ static Network *affine_network(Module *m, const Shape *s, const void *w, const v
 static double element(Type t, const uint8_t *at, uint64_t i)
 {
     return t.elem == ELEM_F32 ? (double)((const f32u *)at)[i] : ((const f64u *)at)[i];
+}
+
+/* A share of the weights becomes zero, of either sign. */
+static void sprinkle_zeros(Type t, uint8_t *w, uint64_t n, uint64_t *state)
+{
+    uint32_t bytes = type_element_bytes(t), tenths = random_below(state, 11);
+    for (uint64_t i = 0; i < n; i++)
+        if (random_below(state, 10) < tenths)
+            put(t, w + i * bytes, random_below(state, 2) ? -0.0 : 0.0);
 }
 
 static void check_affine(const Shape *s, uint64_t *state)
@@ -553,7 +592,9 @@ static void check_affine(const Shape *s, uint64_t *state)
     uint8_t *c = arena_alloc(arena, s->cols + 1), *r = arena_alloc(arena, s->rows + 1), *y = arena_alloc(arena, s->rows * 8 + 8);
     random_elements(state, s->w, n, false, w + 1);          /* at an odd address, as in a file */
     random_elements(state, s->w, s->rows, false, b);
-    random_elements(state, s->x, s->cols, false, x);
+    random_elements(state, s->x, s->cols, s->zeros, x);     /* a term that is not there spoils nothing */
+    if (s->zeros)
+        sprinkle_zeros(s->w, w + 1, n, state);
     bool *cols = arena_alloc(arena, s->cols + 1);
     uint64_t n_rows = 0, n_cols = 0;
     for (uint32_t j = 0; j < s->cols; j++) {
@@ -570,22 +611,26 @@ static void check_affine(const Shape *s, uint64_t *state)
     if (random_below(state, 2))
         in->fast_fma = false;                               /* as on a processor without it */
     interp_run(in, (const void *[]){x, c, r}, (void *[]){y}, &counted, NULL, NULL);
-    CU_ASSERT_EQUAL(counted.mul, n_rows * n_cols);
-    CU_ASSERT_EQUAL(counted.add, n_rows * n_cols);
     double *wide_x = NEW_ARRAY(arena, s->cols + 1, double), *row = NEW_ARRAY(arena, s->cols + 1, double);
     for (uint32_t j = 0; j < s->cols; j++)
         wide_x[j] = element(s->x, x, j);
     bool same = true;
+    uint64_t terms = s->zeros ? 0 : n_rows * n_cols;
     for (uint32_t i = 0; i < s->rows; i++) {
-        for (uint32_t j = 0; j < s->cols; j++)
+        for (uint32_t j = 0; j < s->cols; j++) {
             row[j] = element(s->w, w + 1, s->transposed ? (uint64_t)j * s->rows + i : (uint64_t)i * s->cols + j);
+            terms += s->zeros && cols[j] && row[j] != 0;
+        }
         double want = s->some_rows && !r[i] ? 0.0 : reference_row(s, row, wide_x, element(s->w, b, i), cols);
         double got = element(s->x, y, i);
-        same = same && memcmp(&want, &got, 8) == 0;
+        same = same && same_element(type_f64(), (uint8_t *)&want, (uint8_t *)&got);
     }
     if (!same)
-        fprintf(stderr, "\n  %u x %u, chains(%u)%s%s%s%s, x %d, W %d\n", s->rows, s->cols, s->chains, s->transposed ? ", transposed" : "",
-                s->some_cols ? ", cols" : "", s->some_rows ? ", rows" : "", s->fma ? ", fma" : "", (int)s->x.elem, (int)s->w.elem);
+        fprintf(stderr, "\n  %u x %u, chains(%u)%s%s%s%s%s, x %d, W %d\n", s->rows, s->cols, s->chains, s->transposed ? ", transposed" : "",
+                s->some_cols ? ", cols" : "", s->some_rows ? ", rows" : "", s->fma ? ", fma" : "", s->zeros ? ", zeros" : "",
+                (int)s->x.elem, (int)s->w.elem);
+    CU_ASSERT_EQUAL(counted.mul, terms);
+    CU_ASSERT_EQUAL(counted.add, terms);
     CU_ASSERT(same);
     arena_free(arena);
 }
@@ -593,14 +638,15 @@ static void check_affine(const Shape *s, uint64_t *state)
 static void affine_sums_in_the_order_given(void)
 {
     uint64_t state = 7;
-    for (uint32_t k = 0; k < 600; k++) {
+    for (uint32_t k = 0; k < 900; k++) {
         uint32_t types = random_below(&state, 3);
+        bool zeros = k % 3 == 2;
         Shape s = {
             .rows = random_below(&state, 5) ? random_below(&state, 40) : random_below(&state, 2500),
             .cols = random_below(&state, 40),
             .chains = 1u << random_below(&state, 5),
             .transposed = random_below(&state, 2), .some_cols = random_below(&state, 3) == 0,
-            .some_rows = random_below(&state, 3) == 0, .fma = random_below(&state, 2),
+            .some_rows = random_below(&state, 3) == 0 && !zeros, .fma = random_below(&state, 2), .zeros = zeros,
             .x = types == 0 ? type_f32() : type_f64(), .w = types == 1 ? type_f64() : type_f32(),
         };
         check_affine(&s, &state);

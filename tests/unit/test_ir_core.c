@@ -65,6 +65,56 @@ static void transposed_views_share_bytes(void)
     arena_free(f.arena);
 }
 
+/* -0 is a zero, NaN is none; and every type, size and layout has its own loop. */
+static void zeros_are_counted(void)
+{
+    static const float odd[6] = {0, -0.0f, 1e-45f, NAN, INFINITY, -2};
+    static const double wide[6] = {0, -0.0, 1e-320, 0, -1, 3};
+    static const int8_t bytes[6] = {0, -128, 1, 0, 0, 127};
+    static const uint16_t words[6] = {0, 0x8000, 0, 0, 1, 0};
+    static const int64_t longs[6] = {0, INT64_MIN, 1, 0, 0, 0};
+    static const uint64_t wider[12] = {0, 0, 0, 1, 1, 0};
+    static const struct { Type t; const void *data; uint32_t nonzeros, column[3]; bool finite; } cases[] = {
+        {{.elem = ELEM_F32}, odd, 4, {1, 1, 2}, false},
+        {{.elem = ELEM_F32}, six, 6, {2, 2, 2}, true},
+        {{.elem = ELEM_F64}, wide, 3, {0, 1, 2}, true},
+        {{.elem = ELEM_INT, .n = 8}, bytes, 3, {0, 1, 2}, true},
+        {{.elem = ELEM_INT, .n = 16}, words, 2, {0, 2, 0}, true},
+        {{.elem = ELEM_INT, .n = 32}, six, 6, {2, 2, 2}, true},
+        {{.elem = ELEM_INT, .n = 64}, longs, 2, {0, 1, 1}, true},
+        {{.elem = ELEM_INT, .n = 128}, wider, 2, {0, 1, 1}, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Fixture f = set_up();
+        uint64_t by_column[3], by_row[2];
+        ConstId w = const_add(f.m, "w", type_matrix(cases[i].t, 2, 3), cases[i].data, NOWHERE);
+        ConstId t = const_transposed(f.m, w, (uint32_t[]){1, 0});
+        CU_ASSERT_EQUAL(const_nonzeros(const_get(f.m, t)), cases[i].nonzeros);
+        CU_ASSERT_EQUAL(const_nonzeros(const_get(f.m, w)), cases[i].nonzeros);
+        CU_ASSERT_EQUAL(const_all_finite(const_get(f.m, w)), cases[i].finite);
+        const_nonzeros_by_column(const_get(f.m, w), by_column);
+        const_nonzeros_by_column(const_get(f.m, t), by_row);
+        for (int k = 0; k < 3; k++)
+            CU_ASSERT_EQUAL(by_column[k], cases[i].column[k]);
+        CU_ASSERT_EQUAL(by_row[0] + by_row[1], cases[i].nonzeros);
+        arena_free(f.arena);
+    }
+}
+
+/* A view as a text may have it: its elements are the first and the last of six, three times each. */
+static void views_need_not_fill_memory(void)
+{
+    static const float ends[6] = {1, 0, 0, 0, 0, NAN};
+    Fixture f = set_up();
+    ConstId w = const_add(f.m, "w", type_matrix(type_f32(), 2, 3), ends, NOWHERE);
+    Const *c = const_get(f.m, w);
+    c->stride[0] = 5;
+    c->stride[1] = 0;
+    CU_ASSERT_EQUAL(const_nonzeros(c), 6);
+    CU_ASSERT(!const_all_finite(c));
+    arena_free(f.arena);
+}
+
 static void hash_is_of_contents_not_of_layout(void)
 {
     Fixture f = set_up();
@@ -88,7 +138,7 @@ static void every_row_of_the_op_table_parses(void)
     const OpInfo *affine = op_info(f.m, OP_affine);
     CU_ASSERT_EQUAL(affine->n_fixed, 5);
     CU_ASSERT_EQUAL(affine->n_consts, 2);
-    CU_ASSERT_EQUAL(affine->n_attrs, 1);
+    CU_ASSERT_EQUAL(affine->n_attrs, 2);
     const OpInfo *ret = op_info(f.m, OP_return);
     CU_ASSERT(ret->variadic && ret->n_fixed == 1 && ret->item[0].kind == ITEM_VARIADIC && ret->item[0].slot == 1);
     arena_free(f.arena);
@@ -243,6 +293,8 @@ void suite_ir_core(void)
     CU_add_test(s, "integers take the least container", integers_take_the_least_container);
     CU_add_test(s, "lying extents are invalid", lying_extents_are_invalid);
     CU_add_test(s, "transposed views share bytes", transposed_views_share_bytes);
+    CU_add_test(s, "zeros are counted", zeros_are_counted);
+    CU_add_test(s, "views need not fill memory", views_need_not_fill_memory);
     CU_add_test(s, "hash is of contents, not of layout", hash_is_of_contents_not_of_layout);
     CU_add_test(s, "every row of the op table parses", every_row_of_the_op_table_parses);
     CU_add_test(s, "built networks verify", built_networks_verify);
