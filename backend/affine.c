@@ -8,6 +8,7 @@
  *      !lower(mask)     walk the bits; with `below = n`: size(set) < n ? walk the bits : all columns     (mask is the default)
  *      !lower(list)     the same with a list of indices
  *      !lower(branch)   a branch for each column
+ *      !lower(gather)   the columns of each row whose weight is not zero, whatever the set says
  *
  * The one idea: which columns are evaluated is the IR's business; how they are walked changes neither the sums nor their
  * order, so it is chosen for speed alone. A layer that turns out to be nearly all active takes the dense loop at run time.
@@ -110,6 +111,8 @@ static bool zeros_are_left_out(const Op *op)
 
 Lower be_lowering(const Op *op)
 {
+    if (op->lower == LOWER_gather && op->attr[AFFINE_zeros].i == ZEROS_skip && (!op_operand(op, AFFINE_cols) || zeros_are_left_out(op)))
+        return LOWER_gather;
     if (!op_operand(op, AFFINE_cols) || (op->lower == LOWER_dense && zeros_are_left_out(op)))
         return LOWER_dense;
     if (op_operand(op, AFFINE_rows))              /* row by row: too short for a list */
@@ -129,7 +132,7 @@ enum { SMALL_CELLS = 64 * 128, MOST_IN_PLACE = 48 };
 /* Whether a kernel is made where it is used: the call, and what passes through memory, would cost as much as the layer. */
 static bool belongs_in_place(const Fn *f, const Shape *s)
 {
-    return f->plan->n_affine <= MOST_IN_PLACE && s->walk != WALK_list && s->weights.n_tiles == 1 &&
+    return f->plan->n_affine <= MOST_IN_PLACE && s->walk != WALK_list && s->walk != WALK_gather && s->weights.n_tiles == 1 &&
            (uint64_t)s->weights.cols * s->weights.tile <= SMALL_CELLS && s->weights.tile <= 64 &&
            be_grouping(f->level, s).groups == 1;
 }
@@ -143,7 +146,7 @@ static const char *element_name(Arena *arena, Type t)
 
 static char *kernel_name(const Fn *f, const Shape *s)
 {
-    static const char *const walks[] = {[WALK_dense] = "", [WALK_mask] = ".mask", [WALK_list] = ".list", [WALK_branch] = ".branch"};
+    static const char *const walks[] = {[WALK_dense] = "", [WALK_mask] = ".mask", [WALK_list] = ".list", [WALK_branch] = ".branch", [WALK_gather] = ".gather"};
     Arena *a = f->e->arena;
     Text name = text_new(a);
     text_add(&name, "cnet.%s%spanels.%s.%s.%u", f->level->name, *f->level->name ? "." : "", element_name(a, s->sum),
@@ -152,9 +155,13 @@ static char *kernel_name(const Fn *f, const Shape *s)
         text_add(&name, ".%urows", s->weights.rows);
     if (be_is_narrow(f->level, s))
         text_add(&name, ".%ucols", s->weights.cols);
+    for (uint32_t c = 0; s->walk == WALK_gather && c < s->chains; c++)
+        text_add(&name, "%s%u", c ? "-" : ".slots", s->weights.slots[c]);
+    if (s->walk == WALK_gather)
+        text_add(&name, ".%utiles", s->weights.n_tiles);
     if (s->walk != WALK_dense)
         text_add(&name, "%s%u", walks[s->walk], s->weights.cols);
-    text_add(&name, ".c%u%s%s%s", s->chains, s->relu ? ".relu" : "", s->bits ? ".bits" : "", f->net->options.contract == CONTRACT_fma ? ".fma" : "");
+    text_add(&name, ".c%u%s%s%s%s", s->chains, s->relu ? ".relu" : "", s->bits ? ".bits" : "", s->nonzero ? ".nonzero" : "", f->net->options.contract == CONTRACT_fma ? ".fma" : "");
     return name.at;
 }
 
@@ -185,7 +192,10 @@ static LLVMValueRef kernel(Fn *caller, const Shape *s)
     k->y = LLVMGetParam(fn, 3);
     k->cols = k->set = LLVMGetParam(fn, 4);
     k->bits = LLVMGetParam(fn, 5);
-    be_panel_kernel(k);
+    if (s->walk == WALK_gather)
+        be_gather_kernel(k);
+    else
+        be_panel_kernel(k);
     LLVMBuildRetVoid(e->b);
     be_function_end(&k->f, here);
     return fn;
@@ -217,7 +227,7 @@ static void call_tiles(Fn *f, const Layer *layer, const Shape *s, LLVMValueRef c
     LLVMValueRef fn = kernel(f, s), bits = s->bits ? layer->bits : LLVMConstNull(e->ptr);
     LLVMValueRef args[N_PARAMS] = {layer->x, layer->w, layer->b, layer->y, columns, bits};
     LLVMTypeRef type = LLVMGlobalGetValueType(fn);
-    if (s->weights.n_tiles == 1) {
+    if (s->weights.n_tiles == 1 || s->walk == WALK_gather) {
         LLVMBuildCall2(f->b, type, fn, args, N_PARAMS, "");
         return;
     }
@@ -333,7 +343,8 @@ static LLVMValueRef slot_of(Fn *f, LLVMValueRef base, const Op *op, uint32_t ind
 
 static Walk walk_of(Lower lower)
 {
-    return lower == LOWER_mask ? WALK_mask : lower == LOWER_list ? WALK_list : lower == LOWER_branch ? WALK_branch : WALK_dense;
+    return lower == LOWER_mask ? WALK_mask : lower == LOWER_list ? WALK_list : lower == LOWER_branch ? WALK_branch :
+           lower == LOWER_gather ? WALK_gather : WALK_dense;
 }
 
 void be_affine(Fn *f, const Op *op)
@@ -344,6 +355,7 @@ void be_affine(Fn *f, const Op *op)
     Shape s = {.weights = be_layout_weights(&e->target, f->net, op), .sum = type_element(value_type(f->net, result)), .walk = walk_of(lower)};
     s.chains = type_is_float(s.sum) ? be_chains(op, AFFINE_order) : 1;
     s.relu = relu != 0;
+    s.nonzero = op->attr[AFFINE_zeros].i == ZEROS_skip && s.walk != WALK_gather;
     if (s.weights.rows == 0)
         return;
     Layout bias = be_layout_bias(&e->target, f->net, op);
@@ -352,7 +364,10 @@ void be_affine(Fn *f, const Op *op)
     layer.b = slot_of(f, be_constant(e, f->m, op->cst[AFFINE_b], &bias), op, AFFINE_j, bias.slot_bytes);
     layer.x = be_place(f, op_operand(op, AFFINE_x)).at;
     layer.y = be_define(f, result).at;
-    if (s.walk != WALK_dense) {
+    if (s.walk == WALK_gather) {
+        Layout columns = be_layout_columns(&s.weights);
+        layer.set = be_constant(e, f->m, op->cst[AFFINE_W], &columns);
+    } else if (s.walk != WALK_dense) {
         layer.set = be_place(f, cols).at;
         layer.word = f->word[cols];
     }

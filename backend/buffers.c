@@ -456,7 +456,7 @@ static void want(Planner *p)
                 continue;
             if (op->kind == OP_size || op->kind == OP_weigh)
                 wanted[op_operand(op, i)] |= wanted[op->result[0]];
-            else if (op->kind != OP_affine || i != AFFINE_cols || be_lowering(op) != LOWER_dense)
+            else if (op->kind != OP_affine || i != AFFINE_cols || (be_lowering(op) != LOWER_dense && be_lowering(op) != LOWER_gather))
                 wanted[op_operand(op, i)] |= WANTED_counted | WANTED_plain;
         }
 }

@@ -48,7 +48,16 @@ Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
     Layout l = {.kind = LAYOUT_PANELS, .element = type_element(W->type), .rows = dim[0], .cols = dim[1], .tile = 1};
     uint32_t lanes = panel_lanes(target, sum), most = 16 * lanes;    /* 16 vectors of sums: one pass over x on the widest level */
     l.stored_cols = l.cols;
-    if (l.rows <= lanes / 2) {                    /* several columns share a vector: whole ones */
+    if (be_lowering(op) == LOWER_gather) {
+        l.kind = LAYOUT_SPARSE;
+        l.chains = type_is_float(sum) ? be_chains(op, AFFINE_order) : 1;
+        l.tile = l.rows <= lanes / 2 ? power_of_two_from(l.rows) : lanes;
+        l.n_tiles = (l.rows + l.tile - 1) / l.tile;
+        const_row_slots(W, l.chains, l.slots);
+        l.stored_cols = 0;
+        for (uint32_t c = 0; c < l.chains; c++)
+            l.stored_cols += l.slots[c];
+    } else if (l.rows <= lanes / 2) {                    /* several columns share a vector: whole ones */
         l.tile = power_of_two_from(l.rows);
         l.n_tiles = l.rows > 0;
         l.stored_cols = round_up(l.cols, lanes / l.tile);
@@ -61,6 +70,15 @@ Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
     return l;
 }
 
+Layout be_layout_columns(const Layout *weights)
+{
+    Layout l = *weights;
+    l.kind = LAYOUT_COLUMNS;
+    l.element = type_int(32);
+    l.slot_bytes = l.bytes = (uint64_t)l.n_tiles * l.tile * l.stored_cols * 4;
+    return l;
+}
+
 uint32_t be_padded_rows(const Layout *l)
 {
     return l->n_tiles * l->tile;
@@ -68,7 +86,7 @@ uint32_t be_padded_rows(const Layout *l)
 
 uint32_t be_written_rows(const Layout *l)
 {
-    return l->tile < 16 ? l->rows : be_padded_rows(l);
+    return l->n_tiles == 1 && l->tile < 16 ? l->rows : be_padded_rows(l);
 }
 
 Layout be_layout_bias(const Target *target, const Network *net, const Op *op)
@@ -102,7 +120,7 @@ Layout be_layout_tree(const Const *c, LayoutKind part)
 static bool layout_equal(const Layout *a, const Layout *b)
 {
     return a->kind == b->kind && type_equal(a->element, b->element) && a->rows == b->rows && a->cols == b->cols &&
-           a->tile == b->tile && a->n_tiles == b->n_tiles && a->stored_cols == b->stored_cols && a->bytes == b->bytes;
+           a->tile == b->tile && a->n_tiles == b->n_tiles && a->stored_cols == b->stored_cols && a->chains == b->chains && a->bytes == b->bytes;
 }
 
 /* ---- conversion ---- */
@@ -160,6 +178,33 @@ static void fill_panels(const Const *c, uint64_t slot, const Layout *l, uint8_t 
         }
 }
 
+/* Row by row: its weights that are not zero, each to the next slot of its chain, or their columns. */
+static void fill_sparse(const Const *c, const Layout *l, uint8_t *out)
+{
+    Matrix m = matrix_of(c, 0);
+    uint32_t size = type_element_bytes(l->element), first[IR_MAX_CHAINS + 1] = {0};
+    bool columns = l->kind == LAYOUT_COLUMNS;
+    for (uint32_t i = 0; i < l->chains; i++)
+        first[i + 1] = first[i] + l->slots[i];
+    for (uint64_t i = 0, n = l->bytes / size; !columns && type_is_float(l->element) && i < n; i++)
+        write_float(out + i * size, l->element, -0.0);
+    for (uint32_t r = 0; r < l->rows; r++) {
+        uint32_t next[IR_MAX_CHAINS];
+        memcpy(next, first, l->chains * sizeof *next);
+        for (uint32_t k = 0; k < l->cols; k++) {
+            const uint8_t *w = m.at + r * m.row + k * m.col;
+            if (const_element_is_zero(c, w))
+                continue;
+            uint64_t slot = (uint64_t)(r / l->tile) * l->stored_cols + next[k % l->chains]++;
+            uint8_t *to = out + (slot * l->tile + r % l->tile) * size;
+            if (columns)
+                memcpy(to, &(int32_t){(int32_t)k}, 4);
+            else
+                copy_element(to, w, size);
+        }
+    }
+}
+
 static void fill_rows(const Const *c, uint64_t slot, const Layout *l, uint8_t *out)
 {
     uint32_t size = type_element_bytes(l->element);
@@ -182,7 +227,9 @@ void be_fill(const Const *c, const Layout *l, uint8_t *out)
     }
     uint64_t slots = c->kind == CONST_STACK ? c->type.dim[0] : 1;
     for (uint64_t s = 0; s < slots; s++, out += l->slot_bytes) {
-        if (l->kind == LAYOUT_PANELS) {
+        if (l->kind == LAYOUT_SPARSE || l->kind == LAYOUT_COLUMNS) {
+            fill_sparse(c, l, out);
+        } else if (l->kind == LAYOUT_PANELS) {
             fill_panels(c, s, l, out);
             fill_extra_columns(l, out);
         } else {
@@ -242,7 +289,7 @@ static LLVMValueRef place_jit(Emitter *e, const Const *c, const Layout *l)
 static LLVMValueRef place_object(Emitter *e, const Const *c, const Layout *l)
 {
     static const char *const kinds[] = {
-        [LAYOUT_RAW] = "raw", [LAYOUT_PANELS] = "panels", [LAYOUT_ROWS] = "rows",
+        [LAYOUT_RAW] = "raw", [LAYOUT_PANELS] = "panels", [LAYOUT_SPARSE] = "sparse", [LAYOUT_COLUMNS] = "columns", [LAYOUT_ROWS] = "rows",
         [LAYOUT_NODES] = "nodes", [LAYOUT_THRESHOLDS] = "thresholds", [LAYOUT_LEAVES] = "leaves"};
     char *name = str_printf(e->arena, "%s.%s", c ? c->name : "zero", kinds[l->kind]);
     const void *lies = as_it_lies(c, l);
@@ -300,7 +347,10 @@ uint64_t be_model_bytes(const Target *target, const Network *net)
     OpWalk walk;
     FOR_EACH_OP(walk, op, net) {
         if (op->kind == OP_affine) {
-            sum += count_once(arena, &seen, op->cst[AFFINE_W], be_layout_weights(target, net, op));
+            Layout weights = be_layout_weights(target, net, op);
+            sum += count_once(arena, &seen, op->cst[AFFINE_W], weights);
+            if (weights.kind == LAYOUT_SPARSE)
+                sum += count_once(arena, &seen, op->cst[AFFINE_W], be_layout_columns(&weights));
             sum += count_once(arena, &seen, op->cst[AFFINE_b], be_layout_bias(target, net, op));
             continue;
         }

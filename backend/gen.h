@@ -24,6 +24,7 @@ typedef struct Level {
     const char *cpu;              /* function attribute target-cpu; NULL: the target machine's */
     uint32_t vector_bytes;        /* widest vector worth using; 4: scalars */
     uint32_t accumulators;        /* vectors of sums that fit in registers beside what else a loop needs */
+    bool gather;                  /* vectors of elements from anywhere in one instruction */
     bool fma;                     /* f32 and f64 fused multiply-add in hardware */
     const struct Level *same_vectors;   /* a lower level whose kernels are as good: they are shared; NULL: none */
 } Level;
@@ -55,6 +56,8 @@ LLVMTargetMachineRef be_machine(const Target *target);
 typedef enum LayoutKind {
     LAYOUT_RAW,                   /* row-major, as the IR has it */
     LAYOUT_PANELS,                /* matrix: tiles of rows, column by column: tile t, column k, row r of the tile */
+    LAYOUT_SPARSE,                /* matrix: tiles of rows; slot by slot, one weight of each row that is not zero, or -0 */
+    LAYOUT_COLUMNS,               /* … and the columns they belong to, i32 */
     LAYOUT_ROWS,                  /* vector, widened to the sum's type, -0 made +0, padded like the panels' rows */
     LAYOUT_NODES, LAYOUT_THRESHOLDS, LAYOUT_LEAVES   /* a tree: TreeNode, keys, TreeLeaf */
 } LayoutKind;
@@ -64,6 +67,8 @@ typedef struct Layout {
     Type element;                 /* stored element type */
     uint32_t rows, cols;
     uint32_t tile, n_tiles;       /* PANELS, ROWS: rows of a tile, number of tiles */
+    uint32_t chains;              /* SPARSE */
+    uint32_t slots[IR_MAX_CHAINS];/* SPARSE: weights stored for a row, by chain */
     uint32_t stored_cols;         /* PANELS: at least cols, so that several columns of few rows fill a vector */
     uint64_t slot_bytes;          /* one element of a stack (or the whole, when it is none) */
     uint64_t bytes;
@@ -71,6 +76,8 @@ typedef struct Layout {
 
 /* How the weights (and the bias) of an affine are stored. Without a bias *bias describes a row of +0. */
 Layout be_layout_weights(const Target *target, const Network *net, const Op *affine);
+/* For sparse weights: the columns they belong to. */
+Layout be_layout_columns(const Layout *weights);
 Layout be_layout_bias(const Target *target, const Network *net, const Op *affine);
 /* Rows of the tiles: at least those of the result. */
 uint32_t be_padded_rows(const Layout *weights);
@@ -237,6 +244,8 @@ void be_store(Fn *f, Type element, LLVMValueRef value, LLVMValueRef base, LLVMVa
 /* The first `n` lanes only, the others as 0; touches no byte beyond them. */
 LLVMValueRef be_load_part(Fn *f, Type element, LLVMValueRef base, LLVMValueRef index, uint32_t lanes, uint32_t n);
 void be_store_part(Fn *f, Type element, LLVMValueRef value, LLVMValueRef base, LLVMValueRef index, uint32_t lanes, uint32_t n);
+/* Elements at a vector of addresses; 0 where not wanted, and nothing is read there. */
+LLVMValueRef be_masked_gather(Fn *f, LLVMTypeRef vector, LLVMValueRef addresses, uint32_t align, LLVMValueRef wanted);
 LLVMValueRef be_at(Fn *f, LLVMValueRef base, LLVMValueRef bytes);           /* base + bytes */
 LLVMValueRef be_at_const(Fn *f, LLVMValueRef base, uint64_t bytes);
 void be_copy(Fn *f, LLVMValueRef to, LLVMValueRef from, uint64_t bytes, uint32_t element_bytes);

@@ -10,7 +10,8 @@ typedef enum Walk {
     WALK_dense,                   /* all of them */
     WALK_mask,                    /* the bits of a set, word by word */
     WALK_list,                    /* indices, prefetching a few columns ahead */
-    WALK_branch                   /* all of them, with a branch around each */
+    WALK_branch,                  /* all of them, with a branch around each */
+    WALK_gather                   /* row by row, the columns whose weight is not zero */
 } Walk;
 
 /* What makes two layers share a kernel. */
@@ -20,6 +21,7 @@ typedef struct Shape {
     uint32_t chains;
     bool relu;
     bool bits;                    /* with relu: it also stores which rows are active */
+    bool nonzero;                 /* terms of zero weights are left out (zeros = skip) */
     Walk walk;
 } Shape;
 
@@ -29,7 +31,7 @@ typedef struct Kernel {
     const Shape *s;
     LLVMValueRef x, w, b, y;
     LLVMValueRef cols;            /* dense, branch: how many (a size) */
-    LLVMValueRef set;             /* mask, branch: the words; list: what be_list made */
+    LLVMValueRef set;             /* mask, branch: the words; list: what be_list_maker's function made; gather: the columns */
     LLVMValueRef word;            /* the set's only word, if it is known as a value; NULL: it is loaded */
     LLVMValueRef bits;            /* where the bits of active rows go (a byte address); NULL: only to out_word */
     LLVMValueRef out_word;        /* the bits of a tile of at most 64 rows, padding included */
@@ -46,6 +48,15 @@ Grouping be_grouping(const Level *level, const Shape *s);
 bool be_can_store_bits(const Level *level, const Shape *s);
 
 void be_panel_kernel(Kernel *k);
+/* gather.c: few weights that are not zero. */
+void be_gather_kernel(Kernel *k);
+
+/* Bits of active rows on their way to the set. */
+typedef struct Bits { LLVMValueRef word; uint32_t n; uint64_t done; } Bits;
+/* Vector v (of t) of the rows from k->row on is summed: relu, its bits, and to y from `row` on. */
+void be_end_vector(Kernel *k, LLVMValueRef row, uint32_t v, LLVMValueRef sum, Bits *bits);
+/* acc + w * x, or acc where the weight is zero and zeros are left out. */
+LLVMValueRef be_term(Kernel *k, LLVMValueRef acc, LLVMValueRef w, LLVMValueRef x);
 /* narrow.c: a tile of fewer rows than a vector has lanes, its chains side by side. The sums, one vector of the tile's rows. */
 bool be_is_narrow(const Level *level, const Shape *s);
 LLVMValueRef be_narrow_sums(Kernel *k);

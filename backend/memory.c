@@ -241,6 +241,13 @@ LLVMValueRef be_intrinsic(Fn *f, const char *name, LLVMTypeRef overload, LLVMVal
     return be_intrinsic_on(f, name, &overload, 1, args, n);
 }
 
+LLVMValueRef be_masked_gather(Fn *f, LLVMTypeRef vector, LLVMValueRef addresses, uint32_t align, LLVMValueRef wanted)
+{
+    LLVMTypeRef overload[2] = {vector, LLVMTypeOf(addresses)};
+    LLVMValueRef args[4] = {addresses, LLVMConstInt(f->e->i32, align, 0), wanted, LLVMConstNull(vector)};
+    return be_intrinsic_on(f, "llvm.masked.gather", overload, 2, args, 4);
+}
+
 /* ---- loops ---- */
 
 LLVMBasicBlockRef be_new_block(Fn *f, const char *name)

@@ -40,7 +40,7 @@ static void add_columns(Kernel *k, LLVMValueRef column, uint32_t q, uint32_t n)
         LLVMValueRef x = spread(k, first, q, n - a * q < q ? n - a * q : q);
         LLVMValueRef w = be_load_weights(k, LLVMBuildMul(f->b, first, be_size(f->e, k->s->weights.tile), ""), k->lanes);
         LLVMValueRef acc = LLVMBuildLoad2(f->b, k->vector, k->acc[a], "");
-        LLVMBuildStore(f->b, be_multiply_add(f, k->s->sum, acc, w, x), k->acc[a]);
+        LLVMBuildStore(f->b, be_term(k, acc, w, x), k->acc[a]);
     }
 }
 

@@ -31,6 +31,8 @@ Grouping be_grouping(const Level *level, const Shape *s)
     uint32_t vectors = s->weights.tile / g.lanes, most = level->accumulators / s->chains;
     if (most < 1)
         most = 1;
+    if (be_written_rows(&s->weights) < s->weights.tile)        /* the end must be known to the last vector */
+        most = vectors;
     g.groups = (vectors + most - 1) / most;
     g.t = (vectors + g.groups - 1) / g.groups;
     return g;
@@ -39,6 +41,8 @@ Grouping be_grouping(const Level *level, const Shape *s)
 bool be_can_store_bits(const Level *level, const Shape *s)
 {
     Grouping g = be_grouping(level, s);
+    if (s->walk == WALK_gather)
+        return s->weights.tile % 8 == 0 || s->weights.n_tiles == 1;
     return g.lanes <= 64 && (s->weights.tile < 8 ? g.groups == 1 : g.lanes * g.t % 8 == 0 && s->weights.tile % 8 == 0);
 }
 
@@ -80,6 +84,15 @@ LLVMValueRef be_load_weights(Kernel *k, LLVMValueRef index, uint32_t lanes)
     return w;
 }
 
+LLVMValueRef be_term(Kernel *k, LLVMValueRef acc, LLVMValueRef w, LLVMValueRef x)
+{
+    LLVMValueRef sum = be_multiply_add(&k->f, k->s->sum, acc, w, x);
+    if (!k->s->nonzero)
+        return sum;
+    LLVMValueRef present = be_compare(&k->f, k->s->sum, PRED_ne, w, LLVMConstNull(LLVMTypeOf(w)));
+    return LLVMBuildSelect(k->f.b, present, sum, acc, "");
+}
+
 /* Element number of the group's first weight in a column. */
 static LLVMValueRef first_weight(Kernel *k, LLVMValueRef column)
 {
@@ -95,7 +108,7 @@ static void add_column(Kernel *k, uint32_t chain, LLVMValueRef column)
         LLVMValueRef at = LLVMBuildAdd(f->b, first, be_size(f->e, (uint64_t)v * k->lanes), "");
         LLVMValueRef sum = chain_is_computed(k) ? slot_of_column(k, column, v) : slot(k, chain, v);
         LLVMValueRef acc = LLVMBuildLoad2(f->b, k->vector, sum, "");
-        LLVMBuildStore(f->b, be_multiply_add(f, k->s->sum, acc, be_load_weights(k, at, k->lanes), x), sum);
+        LLVMBuildStore(f->b, be_term(k, acc, be_load_weights(k, at, k->lanes), x), sum);
     }
 }
 
@@ -153,6 +166,8 @@ static void mask_columns(Kernel *k)
 {
     Fn *f = &k->f;
     uint32_t cols = k->s->weights.cols;
+    if (cols == 0)                                /* the empty set has no word */
+        return;
     if (cols <= 64) {
         word_columns(k, k->word ? k->word : be_set_word(f, k->set, be_size(f->e, 0)), NULL);
         return;
@@ -290,6 +305,8 @@ static void columns(Kernel *k)
     case WALK_branch:
         branch_columns(k);
         break;
+    case WALK_gather:
+        ICE("gathered columns are not walked");
     }
 }
 
@@ -315,8 +332,6 @@ static LLVMValueRef end_sum(Kernel *k, uint32_t v)
 }
 
 /* Bits of vectors, gathered to as few integers as hold them and stored: whole bytes of the set. */
-typedef struct Bits { LLVMValueRef word; uint32_t n; uint64_t done; } Bits;
-
 static void store_bits(Kernel *k, Bits *bits)
 {
     Fn *f = &k->f;
@@ -354,28 +369,28 @@ static void add_bits(Kernel *k, Bits *bits, LLVMValueRef active, uint32_t left)
         store_bits(k, bits);
 }
 
-/* Vector v of the group is complete: relu, its bits, and to y. One comparison decides value and activity. */
-static void end_vector(Kernel *k, LLVMValueRef row, uint32_t v, LLVMValueRef sum, Bits *bits)
+/* One comparison decides value and activity. */
+void be_end_vector(Kernel *k, LLVMValueRef row, uint32_t v, LLVMValueRef sum, Bits *bits)
 {
     Fn *f = &k->f;
     const Shape *s = k->s;
-    uint32_t written = be_written_rows(&s->weights), n = k->lanes;
+    uint32_t written = be_written_rows(&s->weights), n = k->lanes, first = v * k->lanes;
     if (s->relu) {
         LLVMValueRef active = be_activity(f, s->sum, ACTIVITY_notle0, sum, k->lanes);
         sum = LLVMBuildSelect(f->b, active, sum, be_zero(f->e, s->sum, k->lanes), "");
         if (s->bits)
             add_bits(k, bits, active, k->t - 1 - v);
     }
-    if (written < s->weights.tile && k->t == 1 && k->lanes == s->weights.tile)
-        n = written;
-    be_store_part(f, s->sum, sum, k->y, LLVMBuildAdd(f->b, row, be_size(f->e, (uint64_t)v * k->lanes), ""), k->lanes, n);
+    if (written < s->weights.tile)                /* the only group */
+        n = first >= written ? 0 : written - first < n ? written - first : n;
+    be_store_part(f, s->sum, sum, k->y, LLVMBuildAdd(f->b, row, be_size(f->e, first), ""), k->lanes, n);
 }
 
 static void end_sums(Kernel *k, LLVMValueRef row)
 {
     Bits bits = {0};
     for (uint32_t v = 0; v < k->t; v++)
-        end_vector(k, row, v, end_sum(k, v), &bits);
+        be_end_vector(k, row, v, end_sum(k, v), &bits);
 }
 
 static void group_of_rows(Kernel *k)
@@ -408,7 +423,7 @@ void be_panel_kernel(Kernel *k)
         k->row = be_size(f->e, 0);
         k->lanes = k->s->weights.tile;
         k->t = 1;
-        end_vector(k, k->row, 0, sum, &bits);
+        be_end_vector(k, k->row, 0, sum, &bits);
         return;
     }
     k->lanes = g.lanes;

@@ -185,11 +185,12 @@ static char *probe_assembly(Arena *arena, const Target *t)
 static Level probe(Arena *arena, const Target *t)
 {
     const char *text = probe_assembly(arena, t);
-    Level level = {"", NULL, 4, 12, strstr(text, "fmaf") == NULL, NULL};
+    Level level = {"", NULL, 4, 12, false, strstr(text, "fmaf") == NULL, NULL};
     switch (t->arch) {
     case ARCH_X86_64:
         level.vector_bytes = strstr(text, "zmm") ? 64 : strstr(text, "ymm") ? 32 : 16;
         level.accumulators = level.vector_bytes == 64 ? 16 : 12;
+        level.gather = level.vector_bytes >= 32;
         break;
     case ARCH_AARCH64:
         level.vector_bytes = 16;
@@ -232,8 +233,8 @@ static bool find_llvm_target(Diags *diags, const ArchRow *row, const TargetOptio
 static void x86_levels(Target *t)
 {
     static const Level levels[] = {
-        {"v1", "x86-64", 16, 12, false, NULL}, {"v2", "x86-64-v2", 16, 12, false, &levels[0]},
-        {"v3", "x86-64-v3", 32, 12, true, NULL}, {"v4", "x86-64-v4", 64, 16, true, NULL}};
+        {"v1", "x86-64", 16, 12, false, false, NULL}, {"v2", "x86-64-v2", 16, 12, false, false, &levels[0]},
+        {"v3", "x86-64-v3", 32, 12, true, true, NULL}, {"v4", "x86-64-v4", 64, 16, true, true, NULL}};
     memcpy(t->level, levels, sizeof levels);
     t->n_levels = MAX_LEVELS;
     t->dispatch = true;

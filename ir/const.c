@@ -42,6 +42,7 @@ static ConstId pool_add(Module *m, Const *c, const char *name)
     c->name = unique_name(m, name);
     if (!c->facts)
         c->facts = NEW(m->arena, ConstFacts);
+    c->slots = NEW(m->arena, ConstSlots);
     vec_push(m->arena, m->consts, c);
     return (ConstId)(m->consts.len - 1);
 }
@@ -232,13 +233,6 @@ double const_f64(const Const *c, uint64_t i)
     return element_f64(c->type, const_element(c, i));
 }
 
-static bool is_zero_at(const Const *c, uint64_t i)
-{
-    static const uint8_t zero[IR_MAX_INT_BITS / 8];
-    const uint8_t *at = const_element(c, i);
-    return type_is_float(c->type) ? element_f64(c->type, at) == 0 : memcmp(at, zero, type_element_bytes(c->type)) == 0;
-}
-
 /* ---- facts about all elements ---- */
 
 /* Whether the elements are those of one stretch of memory, each once, as in every transposed view of a whole tensor: then
@@ -297,7 +291,7 @@ static Facts count_slowly(const Const *c)
 {
     Facts all = {0};
     for (uint64_t i = 0, n = type_count(c->type); i < n; i++) {
-        all.nonzero += !is_zero_at(c, i);
+        all.nonzero += !const_element_is_zero(c, const_element(c, i));
         all.not_finite += type_is_float(c->type) && !isfinite(const_f64(c, i));
     }
     return all;
@@ -354,6 +348,29 @@ uint64_t const_nonzeros(const Const *c)
     }
 COUNT_ROWS(count_rows_32, uint32_t)
 COUNT_ROWS(count_rows_64, uint64_t)
+
+bool const_element_is_zero(const Const *c, const uint8_t *at)
+{
+    static const uint8_t zero[IR_MAX_INT_BITS / 8];
+    return type_is_float(c->type) ? element_f64(c->type, at) == 0 : memcmp(at, zero, type_element_bytes(c->type)) == 0;
+}
+
+void const_row_slots(const Const *c, uint32_t chains, uint32_t *slots)
+{
+    int64_t size = type_element_bytes(c->type);
+    if (c->slots->chains != chains) {
+        *c->slots = (ConstSlots){.chains = chains};
+        for (uint32_t r = 0; r < c->type.dim[0]; r++) {
+            uint32_t n[IR_MAX_CHAINS] = {0};
+            const uint8_t *row = c->data + r * c->stride[0] * size;
+            for (uint32_t k = 0; k < c->type.dim[1]; k++)
+                n[k % chains] += !const_element_is_zero(c, row + k * c->stride[1] * size);
+            for (uint32_t i = 0; i < chains; i++)
+                c->slots->most[i] = n[i] > c->slots->most[i] ? n[i] : c->slots->most[i];
+        }
+    }
+    memcpy(slots, c->slots->most, chains * sizeof *slots);
+}
 
 void const_nonzeros_by_column(const Const *c, uint64_t *counts)
 {

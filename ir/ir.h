@@ -79,6 +79,8 @@ typedef struct Tree {
 
 /* What is asked of all elements at once, whatever their order. */
 typedef struct ConstFacts { bool known, all_finite; uint64_t nonzeros; } ConstFacts;
+/* Of a matrix: the most elements of a row that are not zero, for each chain of columns. */
+typedef struct ConstSlots { uint32_t chains, most[16]; } ConstSlots;
 
 typedef struct Const {
     const char *name;              /* printed as @name; unique in the module */
@@ -89,6 +91,7 @@ typedef struct Const {
     const Tree *tree;              /* CONST_TREE */
     Hash128 hash;                  /* of type and row-major contents; computed on demand: const_hash */
     bool hashed;
+    ConstSlots *slots;             /* the last answer of const_row_slots */
     ConstFacts *facts;             /* shared by its views; computed on demand: const_all_finite, const_nonzeros */
     bool dropped;                  /* no op mentions it any more (const_drop_unused); not printed */
     Span span;
@@ -121,6 +124,9 @@ bool const_all_finite(const Const *c);
 uint64_t const_nonzeros(const Const *c);
 /* The same for each column of a matrix. */
 void const_nonzeros_by_column(const Const *c, uint64_t *counts);
+/* Of a matrix, for chains of columns (column k belongs to chain k mod `chains`): the most nonzeros that a row has in each. */
+void const_row_slots(const Const *c, uint32_t chains, uint32_t *slots);
+bool const_element_is_zero(const Const *c, const uint8_t *at);
 uint64_t const_bytes(const Const *c);               /* of the row-major form */
 Hash128 const_hash(Const *c);
 /* Makes equal constants one, in all networks. */
@@ -145,8 +151,9 @@ typedef enum ReduceKind { REDUCE_add, REDUCE_mul, REDUCE_min, REDUCE_max } Reduc
 /* Terms of an affine whose weight is exactly zero (zeros:zeros): summed like all others, or not there. */
 typedef enum Zeros { ZEROS_keep, ZEROS_skip } Zeros;
 /* How the back end walks the columns of an affine with a set, printed as !lower(mask, below = 38): by the bits of the set when it has
- * fewer than 38 members, else all of them. Without `below` always so. Without meaning for values and counts. auto: mask. */
-typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_branch } Lower;
+ * fewer than 38 members, else all of them. Without `below` always so. gather goes by rows, and needs zeros = skip.
+ * Without meaning for values and counts. auto: mask. */
+typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_branch, LOWER_gather } Lower;
 
 /* Kinds of attribute, the word after the colon in ops.def. */
 typedef enum AttrKind {

@@ -177,11 +177,11 @@ static void print_marks(const Printer *p, const Op *op)
 {
     if (p->sites && op->site)
         fprintf(p->out, " !site(%u)", op->site);
-    if (op->lower != LOWER_auto && op->lower <= LOWER_branch)
+    if (op->lower != LOWER_auto && op->lower <= LOWER_gather)
         fprintf(p->out, " !lower(%s", LOWER_WORDS[op->lower]);
-    if (op->lower != LOWER_auto && op->lower <= LOWER_branch && op->below)
+    if (op->lower != LOWER_auto && op->lower <= LOWER_gather && op->below)
         fprintf(p->out, ", below = %u", op->below);
-    if (op->lower != LOWER_auto && op->lower <= LOWER_branch)
+    if (op->lower != LOWER_auto && op->lower <= LOWER_gather)
         fputc(')', p->out);
 }
 

@@ -106,7 +106,7 @@ static void check_attrs(Checker *ch, const Op *op)
             check_complain(ch, op, "it calls network number %lld; a callee comes before its callers, which makes calls acyclic",
                         (long long)attr->i);
     }
-    if (op->lower > LOWER_branch)
+    if (op->lower > LOWER_gather)
         check_complain(ch, op, "no such lowering");
     if (op->below > 0 && op->lower != LOWER_mask && op->lower != LOWER_list)
         check_complain(ch, op, "`below` goes with the lowerings mask and list");

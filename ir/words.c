@@ -122,11 +122,11 @@ static const char *const ZEROS_WORDS[] = {"keep", "skip"};
 _Static_assert(PRED_eq == 0 && PRED_ge == 5 && ACTIVITY_notle0 == 0 && ACTIVITY_gt0 == 2, "as in ir.h");
 _Static_assert(REDUCE_add == 0 && REDUCE_max == 3 && ZEROS_keep == 0 && ZEROS_skip == 1, "as in ir.h");
 
-const char *const LOWER_WORDS[5] = {"auto", "dense", "mask", "list", "branch"};
+const char *const LOWER_WORDS[6] = {"auto", "dense", "mask", "list", "branch", "gather"};
 const char *const NUMERICS_WORDS[2] = {"exact", "real"};
 const char *const CONTRACT_WORDS[2] = {"off", "fma"};
 const char *const OUTSIDE_WORDS[4] = {"dense", "status", "clamp", "promise"};
-_Static_assert(LOWER_branch == 4 && NUMERICS_real == 1 && CONTRACT_fma == 1 && OUTSIDE_promise == 3, "as in ir.h");
+_Static_assert(LOWER_gather == 5 && NUMERICS_real == 1 && CONTRACT_fma == 1 && OUTSIDE_promise == 3, "as in ir.h");
 
 const char *const *attr_words(AttrKind kind, size_t *n)
 {

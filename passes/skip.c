@@ -1,4 +1,4 @@
-/* skip.c — evaluate only the columns whose input is not zero.
+/* skip.c — evaluate only the columns whose input is not zero, and only the weights that are not zero.
  *
  *      %h = relu %z                                  %h = relu %z
  *      %y = affine %h, @W, @b                =>      %s = active %h, pred = notle0
@@ -6,6 +6,9 @@
  *
  *      %y = affine %x, @W, @b                =>      %s = active %x, pred = nonzero
  *      (%x an input, often zero)                     %y = affine %x, @W, @b, cols = %s
+ *
+ *      %y = affine %x, @W                    =>      %y = affine %x, @W, zeros = skip
+ *      (some of @W is exactly zero)
  *
  * The comparison of the relu has already decided its activity, so the first form costs nothing. Any other vector is tested,
  * one comparison an element, where that is expected to be less than what it saves (activity.h): twice the rows for each
@@ -15,9 +18,11 @@
  * here for each tensor: a remark says where it fails); adding ±0 changes no sum but the sign of a zero one, and chain 0,
  * which begins at the bias or +0, is never −0 without contraction. With it, fma may underflow to −0: positive-zero has put
  * `+ 0.0` behind every such sum that no relu follows. NaN is active under both predicates, infinities too. Other chains
- * are added to chain 0, where the sign of their zero does not matter. Integers wrap, and 0 is 0.
+ * are added to chain 0, where the sign of their zero does not matter. Integers wrap, and 0 is 0. A zero weight likewise, for
+ * every finite x; where x is NaN or infinite, W * x = NaN would have been added, and is not any more: a row that does not
+ * depend on an input does not hear of it.
  *
- * Ends: an affine that has a set of columns is left alone.
+ * Ends: an affine that has a set of columns keeps it, and zeros are skipped once.
  */
 #include "activity.h"
 #include "pass_util.h"
@@ -84,13 +89,28 @@ static bool skip_columns(Skipper *s, Op *op)
     return true;
 }
 
+static bool skip_weights(Skipper *s, Op *op)
+{
+    const Const *W = const_get(s->net->module, op->cst[AFFINE_W]);
+    if (op->attr[AFFINE_zeros].i == ZEROS_skip || W->kind != CONST_TENSOR || op_operand(op, AFFINE_i) || op_operand(op, AFFINE_rows))
+        return false;
+    uint64_t cells = type_count(W->type), nonzeros = const_nonzeros(W);
+    if (nonzeros == cells)
+        return false;
+    op->attr[AFFINE_zeros].i = ZEROS_skip;
+    pass_stat(s->ctx, "weights are zero and left out", cells - nonzeros);
+    return true;
+}
+
 bool pass_skip(Network *net, PassContext *ctx)
 {
     Skipper s = {.net = net, .ctx = ctx, .tested = NEW_ARRAY(ctx->arena, net->values.len, Tested), .n_values = net->values.len};
     bool changed = false;
     OpWalk walk;
     FOR_EACH_OP(walk, op, net)
-        if (op->kind == OP_affine)
+        if (op->kind == OP_affine) {
             changed |= skip_columns(&s, op);
+            changed |= skip_weights(&s, op);
+        }
     return changed;
 }

@@ -25,7 +25,7 @@ void suite_backend(void);
 /* Whether kernels leave out the terms that `zeros = skip` says are not there. As long as they sum them (the same bits where all is
  * finite), 0 times infinity is NaN in machine code and nothing in the interpreter: networks with the attribute are then
  * compared only where neither NaN nor infinity arises. To be set when the back end reads the attribute. */
-enum { KERNELS_SKIP_ZEROS = false };
+enum { KERNELS_SKIP_ZEROS = true };
 
 typedef struct Case {
     Arena *arena;
