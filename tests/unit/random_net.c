@@ -300,7 +300,9 @@ static void make_affine(Gen *g)
         operand[AFFINE_rows] = set_of(g, rows);
     init.attr[AFFINE_order].i = chance(g, 50) ? 1 : 1 << below(g, 5);
     Op *op = build_op(&g->b, &init);
-    op->lower = chance(g, 10) ? (Lower)below(g, 5) : LOWER_auto;
+    op->lower = chance(g, 40) ? (Lower)below(g, LOWER_gather + 1) : LOWER_auto;
+    if ((op->lower == LOWER_mask || op->lower == LOWER_list) && chance(g, 50))
+        op->below = below(g, 40);
     Value y = see(g, op->result[0]);
     if (chance(g, 60))
         see(g, build_unary(&g->b, OP_relu, y));
