@@ -155,6 +155,8 @@ static char *kernel_name(const Fn *f, const Shape *s)
         text_add(&name, ".%urows", s->weights.rows);
     if (be_is_narrow(f->level, s))
         text_add(&name, ".%ucols", s->weights.cols);
+    if (s->weights.long_tile)
+        text_add(&name, ".long");
     for (uint32_t c = 0; s->walk == WALK_gather && c < s->chains; c++)
         text_add(&name, "%s%u", c ? "-" : ".slots", s->weights.slots[c]);
     if (s->walk == WALK_gather)
@@ -194,6 +196,8 @@ static LLVMValueRef kernel(Fn *caller, const Shape *s)
     k->bits = LLVMGetParam(fn, 5);
     if (s->walk == WALK_gather)
         be_gather_kernel(k);
+    else if (be_is_long(k->f.level, s))
+        be_column_kernel(k);
     else
         be_panel_kernel(k);
     LLVMBuildRetVoid(e->b);
@@ -293,22 +297,15 @@ static void settle_active(Fn *f, const Layer *layer, const Shape *s, LLVMValueRe
 {
     Emitter *e = f->e;
     uint32_t rows = s->weights.rows, last = rows % 64;
-    LLVMValueRef at = LLVMBuildInBoundsGEP2(f->b, e->i64, layer->bits, (LLVMValueRef[]){be_size(e, rows / 64)}, 1, "");
-    bool padded = be_padded_rows(&s->weights) > rows;
-    if (last == 0 || (!padded && !word && be_padded_rows(&s->weights) % 64 == 0)) {
-        if (!word)
-            return;
-    } else {
-        LLVMValueRef bits = word ? word : be_set_word(f, layer->bits, be_size(e, rows / 64));
+    LLVMValueRef number = be_size(e, rows / 64 - (last == 0));
+    if (!word && last == 0)
+        return;
+    LLVMValueRef bits = word ? word : be_set_word(f, layer->bits, number);
+    if (last != 0)
         bits = LLVMBuildAnd(f->b, bits, LLVMConstInt(e->i64, (UINT64_C(1) << last) - 1, 0), "");
-        word = word || rows < 64 ? bits : NULL;
-        if (!word) {
-            LLVMSetAlignment(LLVMBuildStore(f->b, bits, at), 8);
-            return;
-        }
-    }
-    LLVMSetAlignment(LLVMBuildStore(f->b, word, layer->bits), 8);
-    f->word[layer->active] = word;
+    LLVMSetAlignment(LLVMBuildStore(f->b, bits, LLVMBuildInBoundsGEP2(f->b, e->i64, layer->bits, &number, 1, "")), 8);
+    if (rows <= 64)
+        f->word[layer->active] = bits;
 }
 
 /* ---- a set of rows: one row at a time ---- */

@@ -33,11 +33,22 @@ uint32_t be_chains(const Op *op, uint32_t attr)
     return op->attr[attr].i > 1 ? (uint32_t)op->attr[attr].i : 1;
 }
 
+enum { FAR = 4 << 20 };                           /* bytes of a matrix that does not stay in a core's own caches */
+
 /* Elements of the sum's type in the widest vector. */
 static uint32_t panel_lanes(const Target *target, Type element)
 {
     uint32_t lanes = target->panel_bytes / type_element_bytes(element);
     return lanes > 1 ? lanes : 1;
+}
+
+/* Whether columns are stored whole, because they come from memory: columns.c. */
+static bool is_far(const Op *op, const Const *W, uint32_t rows, uint32_t lanes)
+{
+    Lower lower = be_lowering(op);
+    uint64_t matrix = const_bytes(W) / (W->kind == CONST_STACK && W->type.dim[0] ? W->type.dim[0] : 1);
+    return be_chains(op, AFFINE_order) == 1 && rows > lanes && matrix >= FAR && !op_operand(op, AFFINE_rows) &&
+           (lower == LOWER_dense || lower == LOWER_list);
 }
 
 Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
@@ -57,6 +68,10 @@ Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
         l.stored_cols = 0;
         for (uint32_t c = 0; c < l.chains; c++)
             l.stored_cols += l.slots[c];
+    } else if (is_far(op, W, l.rows, lanes)) {
+        l.long_tile = true;
+        l.n_tiles = 1;
+        l.tile = round_up(l.rows, lanes);
     } else if (l.rows <= lanes / 2) {                    /* several columns share a vector: whole ones */
         l.tile = power_of_two_from(l.rows);
         l.n_tiles = l.rows > 0;
@@ -120,7 +135,7 @@ Layout be_layout_tree(const Const *c, LayoutKind part)
 static bool layout_equal(const Layout *a, const Layout *b)
 {
     return a->kind == b->kind && type_equal(a->element, b->element) && a->rows == b->rows && a->cols == b->cols &&
-           a->tile == b->tile && a->n_tiles == b->n_tiles && a->stored_cols == b->stored_cols && a->chains == b->chains && a->bytes == b->bytes;
+           a->tile == b->tile && a->n_tiles == b->n_tiles && a->stored_cols == b->stored_cols && a->chains == b->chains && a->long_tile == b->long_tile && a->bytes == b->bytes;
 }
 
 /* ---- conversion ---- */
@@ -337,6 +352,20 @@ static uint64_t count_once(Arena *arena, SeenList *seen, ConstId id, Layout layo
     return layout.bytes;
 }
 
+/* By Value: constants that only counting reads, as weights of sets; they are no part of the model. */
+static bool *weighing(Arena *arena, const Network *net)
+{
+    bool *weighed = NEW_ARRAY(arena, net->values.len, bool), *used = NEW_ARRAY(arena, net->values.len, bool);
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, net)
+        for (uint32_t i = 0; i < op->n_operands; i++)
+            if (op->operand[i])
+                (op->kind == OP_weigh && i == 1 ? weighed : used)[op_operand(op, i)] = true;
+    for (size_t v = 0; v < net->values.len; v++)
+        weighed[v] = weighed[v] && !used[v];
+    return weighed;
+}
+
 uint64_t be_model_bytes(const Target *target, const Network *net)
 {
     Arena *arena = arena_new(net->module->arena);
@@ -344,8 +373,11 @@ uint64_t be_model_bytes(const Target *target, const Network *net)
         arena_exhausted(net->module->arena);
     SeenList seen = {0};
     uint64_t sum = 0;
+    bool *counts = weighing(arena, net);
     OpWalk walk;
     FOR_EACH_OP(walk, op, net) {
+        if (op->kind == OP_const && counts[op->result[0]])
+            continue;
         if (op->kind == OP_affine) {
             Layout weights = be_layout_weights(target, net, op);
             sum += count_once(arena, &seen, op->cst[AFFINE_W], weights);

@@ -67,6 +67,7 @@ typedef struct Layout {
     Type element;                 /* stored element type */
     uint32_t rows, cols;
     uint32_t tile, n_tiles;       /* PANELS, ROWS: rows of a tile, number of tiles */
+    bool long_tile;               /* PANELS: one tile of all rows, however many: columns.c */
     uint32_t chains;              /* SPARSE */
     uint32_t slots[IR_MAX_CHAINS];/* SPARSE: weights stored for a row, by chain */
     uint32_t stored_cols;         /* PANELS: at least cols, so that several columns of few rows fill a vector */
@@ -244,6 +245,8 @@ void be_store(Fn *f, Type element, LLVMValueRef value, LLVMValueRef base, LLVMVa
 /* The first `n` lanes only, the others as 0; touches no byte beyond them. */
 LLVMValueRef be_load_part(Fn *f, Type element, LLVMValueRef base, LLVMValueRef index, uint32_t lanes, uint32_t n);
 void be_store_part(Fn *f, Type element, LLVMValueRef value, LLVMValueRef base, LLVMValueRef index, uint32_t lanes, uint32_t n);
+/* The line that holds an element will be read soon. */
+void be_prefetch(Fn *f, LLVMValueRef base, LLVMValueRef index, uint32_t element_bytes);
 /* Elements at a vector of addresses; 0 where not wanted, and nothing is read there. */
 LLVMValueRef be_masked_gather(Fn *f, LLVMTypeRef vector, LLVMValueRef addresses, uint32_t align, LLVMValueRef wanted);
 LLVMValueRef be_at(Fn *f, LLVMValueRef base, LLVMValueRef bytes);           /* base + bytes */

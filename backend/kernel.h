@@ -48,6 +48,9 @@ Grouping be_grouping(const Level *level, const Shape *s);
 bool be_can_store_bits(const Level *level, const Shape *s);
 
 void be_panel_kernel(Kernel *k);
+/* columns.c: a tile of all rows, whose weights come from memory. */
+bool be_is_long(const Level *level, const Shape *s);
+void be_column_kernel(Kernel *k);
 /* gather.c: few weights that are not zero. */
 void be_gather_kernel(Kernel *k);
 

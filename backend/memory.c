@@ -241,6 +241,13 @@ LLVMValueRef be_intrinsic(Fn *f, const char *name, LLVMTypeRef overload, LLVMVal
     return be_intrinsic_on(f, name, &overload, 1, args, n);
 }
 
+void be_prefetch(Fn *f, LLVMValueRef base, LLVMValueRef index, uint32_t element_bytes)
+{
+    LLVMValueRef at = be_at(f, base, LLVMBuildMul(f->b, index, be_size(f->e, element_bytes), ""));
+    LLVMValueRef args[4] = {at, LLVMConstInt(f->e->i32, 0, 0), LLVMConstInt(f->e->i32, 3, 0), LLVMConstInt(f->e->i32, 1, 0)};
+    be_intrinsic(f, "llvm.prefetch", f->e->ptr, args, 4);
+}
+
 LLVMValueRef be_masked_gather(Fn *f, LLVMTypeRef vector, LLVMValueRef addresses, uint32_t align, LLVMValueRef wanted)
 {
     LLVMTypeRef overload[2] = {vector, LLVMTypeOf(addresses)};

@@ -41,6 +41,8 @@ Grouping be_grouping(const Level *level, const Shape *s)
 bool be_can_store_bits(const Level *level, const Shape *s)
 {
     Grouping g = be_grouping(level, s);
+    if (be_is_long(level, s))
+        return false;
     if (s->walk == WALK_gather)
         return s->weights.tile % 8 == 0 || s->weights.n_tiles == 1;
     return g.lanes <= 64 && (s->weights.tile < 8 ? g.groups == 1 : g.lanes * g.t % 8 == 0 && s->weights.tile % 8 == 0);
@@ -239,8 +241,7 @@ static void prefetch_column(Kernel *k, LLVMValueRef column)
     uint32_t bytes = type_element_bytes(k->s->weights.element);
     LLVMValueRef first = LLVMBuildMul(f->b, first_weight(k, column), be_size(f->e, bytes), ""), at = be_at(f, k->w, first);
     for (uint32_t line = 0; line < k->t * k->lanes * bytes; line += LINE) {
-        LLVMValueRef args[4] = {be_at_const(f, at, line), LLVMConstInt(f->e->i32, 0, 0), LLVMConstInt(f->e->i32, 3, 0), LLVMConstInt(f->e->i32, 1, 0)};
-        be_intrinsic(f, "llvm.prefetch", f->e->ptr, args, 4);
+        be_prefetch(f, at, be_size(f->e, line), 1);
     }
 }
 

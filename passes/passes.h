@@ -52,6 +52,8 @@ const char *pass_nearest(const char *name);
 
 /* Adds `n` to the statistic `what` of the running pass. */
 void pass_stat(PassContext *ctx, const char *what, size_t n);
+/* A line about one op for --pass-stats: what was decided, and why. */
+void pass_note(PassContext *ctx, const char *format, ...) PRINTF_LIKE(2, 3);
 const char *pass_option(const PassContext *ctx, const char *key);   /* NULL when not given */
 
 typedef struct PipelineOptions {

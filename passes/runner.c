@@ -8,11 +8,13 @@
  */
 #include "pipeline.h"
 
+#include <stdarg.h>
 #include <string.h>
 #include <time.h>
 
 typedef struct Stat { const char *pass, *what; size_t n; } Stat;
-typedef struct PassStats { Arena *arena; const char *pass; Vec(Stat) stats; } PassStats;
+typedef struct Note { const char *pass, *text; } Note;
+typedef struct PassStats { Arena *arena; const char *pass; Vec(Stat) stats; Vec(Note) notes; } PassStats;
 
 typedef struct Timing {
     const char *pass;
@@ -42,6 +44,17 @@ void pass_stat(PassContext *ctx, const char *what, size_t n)
             return;
         }
     vec_push(s->arena, s->stats, ((Stat){s->pass, what, n}));
+}
+
+void pass_note(PassContext *ctx, const char *format, ...)
+{
+    PassStats *s = ctx->stats;
+    va_list args;
+    if (!s)
+        return;
+    va_start(args, format);
+    vec_push(s->arena, s->notes, ((Note){s->pass, str_vprintf(s->arena, format, args)}));
+    va_end(args);
 }
 
 /* ---- one pass ---- */
@@ -170,6 +183,8 @@ static void print_stats(const Runner *r)
         const Stat *s = &r->stats.stats.at[i];
         fprintf(f, "%-16s %zu %s\n", s->pass, s->n, s->what);
     }
+    for (size_t i = 0; i < r->stats.notes.len; i++)
+        fprintf(f, "%-16s %s\n", r->stats.notes.at[i].pass, r->stats.notes.at[i].text);
 }
 
 /* ---- the whole ---- */
