@@ -90,16 +90,27 @@ class Bench:
             block(y[take].astype(np.float64))
         return path
 
-    def run(self, what, problem, contenders):
-        """One run: {contender: median ns}. Who is absent, wrong or different in bits is noted."""
+    def run(self, part, name, problem, contenders):
+        """One run: {contender: median ns}, over the rounds of a few processes. Who opens first, and so gets memory first, rotates."""
+        times, what = {}, f"{part} {name}"
+        processes, rounds = self.options.processes[part]
+        order = list(contenders.items())
+        for i in range(processes):
+            first = i * len(order) // processes
+            for name, ns in self.run_process(what, rounds, problem, dict(order[first:] + order[:first])).items():
+                times.setdefault(name, []).extend(ns)
+        return {name: statistics.median(ns) for name, ns in times.items()}
+
+    def run_process(self, what, rounds, problem, contenders):
+        """{contender: [ns of each round]}. Who is absent, wrong or different in bits is noted."""
         o, got, bits = self.options, {}, {}
-        command = [self.harness, str(o.cpu), str(o.rounds), str(o.slice), problem, *(f"{n}={s}" for n, s in contenders.items())]
+        command = [self.harness, str(o.cpu), str(rounds), str(o.slice), problem, *(f"{n}={s}" for n, s in contenders.items())]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         for line in done.stdout.splitlines():
             word, name, *rest = line.split(" ", 2)
             rest = rest[0] if rest else ""
             if word == "times":
-                got[name] = statistics.median(map(float, rest.split()))
+                got[name] = list(map(float, rest.split()))
             elif word == "version":
                 self.versions.setdefault(name if name in PEERS else "cnetc", rest)
             elif word == "bits":

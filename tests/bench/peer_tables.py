@@ -112,6 +112,12 @@ def print_bandwidth(results):
     return list(out.values())
 
 
+def verdict(ratios, most, word):
+    """`word` if a median is above `most`; with a question mark if its runs do not agree that it is above 1."""
+    above = [r for r in ratios if r.median > most]
+    return "" if not above else word if any(min(r.values) > 1 for r in above) else word + "?"
+
+
 def print_levels(results, runs):
     rows, counted, out = [], [], {}
     for (part, name), times in results.items():
@@ -120,14 +126,14 @@ def print_levels(results, runs):
         out[name] = {"ns": {n: statistics.median(v) for n, v in times.items()}}
         ratios = {c: Ratio(times[f"O2-{c}"], times[f"O0-{c}"]) for c in ("off", "fma")}
         rows.append([name, *(out[name]["ns"][v] for v in OURS), *map(str, ratios.values()),
-                     "slower" if max(r.median for r in ratios.values()) > 1.05 else ""])
+                     verdict(ratios.values(), 1.05, "slower")])
         out[name]["O2_O0"] = {c: r.json() for c, r in ratios.items()}
         costs = {c: Ratio(times[f"O2-{c}-counted"], times[f"O2-{c}"]) for c in ("off", "fma") if f"O2-{c}-counted" in times}
         if costs:
-            counted.append([name, *map(str, costs.values()), "> 1.1" if max(r.median for r in costs.values()) > 1.1 else ""])
+            counted.append([name, *map(str, costs.values()), verdict(costs.values(), 1.1, "> 1.1")])
             out[name]["counted"] = {c: r.json() for c, r in costs.items()}
     if rows:
-        table("-O2 beside -O0 (below 1: -O2 is faster; `slower`: by more than 5 %); NAME_on: every neuron on",
+        table("-O2 beside -O0 (below 1: -O2 is faster; `slower`: by more than 5 %, `?`: but not in every run); NAME_on: every neuron on",
               ["network", *("-" + v.replace("-", " ") + " ns" for v in OURS), "O2/O0 off", "O2/O0 fma", ""], rows)
     if counted:
         table("NAME_eval_counted beside NAME_eval, at -O2", ["network", "off", "fma", ""], counted)
@@ -147,9 +153,9 @@ def write_picture(path, found):
 
 def report(bench, networks, results, options):
     runs = options.runs
-    say = {"cpu": cpu_name(), "pinned_to": options.cpu, "runs": runs, "rounds": options.rounds, "slice_ms": options.slice,
+    say = {"cpu": cpu_name(), "pinned_to": options.cpu, "runs": runs, "processes_rounds": options.processes, "slice_ms": options.slice,
            "versions": bench.versions, "disturbed_slices": bench.disturbed}
-    print(f"{say['cpu']}, CPU {options.cpu}; {runs} runs of {options.rounds} rounds of {options.slice} ms slices;"
+    print(f"{say['cpu']}, CPU {options.cpu}; {runs} runs, {options.slice} ms slices;"
           f" other processes cut into {bench.disturbed[0]} of {bench.disturbed[1]} slices")
     for name, version in bench.versions.items():
         print(f"  {PEERS.get(name, name)}: {version}")

@@ -10,9 +10,10 @@ bandwidth  reading memory in order, for a few sizes
 levels     -O2 beside -O0 on every network of ../shared/data/nets (not normal_1000), on its test inputs and, for chains of dense layers,
            on a variant whose biases are raised until every relu is on; and NAME_eval_counted beside NAME_eval
 
-In a run all contenders of a network take turns in one process (peers/main.c). The number of a run is the median over its rounds;
-ratios are formed within a run, and the tables show the median over the runs and the range. Outputs are compared with the reference first;
-whoever is wrong is named and left out (and the exit status is 1); a peer whose library is missing is named: tests/bench/install-peers.sh.
+In a run all contenders of a network take turns in one process (peers/main.c), in a few processes one after the other. The number of a
+run is the median over all rounds; ratios are formed within a run, and the tables show the median over the runs and the range. Outputs
+are compared with the reference first; whoever is wrong is named and left out (and the exit status is 1); a peer whose library is missing
+is named: tests/bench/install-peers.sh.
 """
 import argparse
 import glob
@@ -114,7 +115,7 @@ def measure(bench, jobs, options):
     for run in range(options.runs):
         for i, (part, name, problem, contenders) in enumerate(jobs):
             progress(f"run {run + 1} of {options.runs}: {part} {name} ({i + 1} of {len(jobs)})")
-            for contender, ns in bench.run(f"{part} {name}", problem, contenders).items():
+            for contender, ns in bench.run(part, name, problem, contenders).items():
                 results[part, name].setdefault(contender, []).append(ns)
     progress("")
     return results
@@ -144,7 +145,9 @@ def parse(argv):
     if unknown:
         parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     options.runs = options.runs or (1 if options.quick else 5)
-    options.rounds, options.slice = (3, 1) if options.quick else (15, 3)
+    # Processes and rounds in each. Where a few per cent count, many draws of where the weights lie; elsewhere, libraries are slow to open.
+    options.processes = {part: (1, 3) if options.quick else (15, 1) if part == "levels" else (5, 3) for part in PARTS}
+    options.slice = 1 if options.quick else 3
     options.cnetc = os.path.abspath(options.cnetc)
     known = {SYNTHETIC, *(os.path.basename(p)[:-5] for p in glob.glob(os.path.join(options.nets, "*.onnx")))}
     if set(options.only) - known:

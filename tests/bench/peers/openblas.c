@@ -85,10 +85,7 @@ static void *blas_open(const Problem *p, const char *argument, char *why, char *
         b->steps[i] = better ? turned : as_is;
         free_step(better ? &as_is : &turned);
     }
-    char orders[64 + 1] = "";
-    for (size_t i = 0; i < p->n_layers && i < 64; i++)
-        orders[i] = b->steps[i].turned ? 'T' : 'N';
-    snprintf(version, WHY_SIZE, "%s, %s, orders %s", openblas_get_config(), openblas_get_corename(), orders);
+    snprintf(version, WHY_SIZE, "%s, kernels for %s", openblas_get_config(), openblas_get_corename());
     return b;
 }
 
