@@ -33,8 +33,8 @@ def tensor(name, array):
     return b"".join(field(1, d) for d in array.shape) + field(2, 1) + field(8, name) + field(9, array.tobytes())
 
 
-def value_info(name, n):
-    shape = field(1, field(1, 1)) + field(1, field(1, n))
+def value_info(name, n, batch=1):
+    shape = field(1, field(1, batch)) + field(1, field(1, n))
     return field(1, name) + field(2, field(1, field(1, 1) + field(2, shape)))
 
 
@@ -44,7 +44,7 @@ def node(op, inputs, outputs, attributes=()):
             + field(4, op) + b"".join(field(5, field(1, n) + field(3, v) + field(20, 2)) for n, v in attributes))
 
 
-def write_chain(path, layers):
+def write_chain(path, layers, batch=1):
     """layers: [(W, b, relu?)]. Written piece by piece, so that big models fit small machines."""
     graph, value = [], "x"
     for i, (w, b, relu) in enumerate(layers):
@@ -56,7 +56,7 @@ def write_chain(path, layers):
     graph.append(field(2, "chain"))
     for i, (w, b, _) in enumerate(layers):
         graph += [field(5, tensor(f"w{i}", w)), field(5, tensor(f"b{i}", b))]
-    graph += [field(11, value_info("x", layers[0][0].shape[1])), field(12, value_info(value, layers[-1][0].shape[0]))]
+    graph += [field(11, value_info("x", layers[0][0].shape[1], batch)), field(12, value_info(value, layers[-1][0].shape[0], batch))]
     size = sum(map(len, graph))
     with open(path, "wb") as file:
         file.write(field(1, 7) + field(8, field(1, "") + field(2, 13)) + varint(7 << 3 | 2) + varint(size))
