@@ -75,32 +75,13 @@ static Run run(Case *c, void **in)
     return r;
 }
 
-/* Bit for bit; a NaN equals a NaN. */
-static bool same_element(Type t, const uint8_t *a, const uint8_t *b)
-{
-    double x = 0, y = 0;
-    float f, g;
-    if (t.elem == ELEM_F32) {
-        memcpy(&f, a, 4), memcpy(&g, b, 4);
-        x = (double)f, y = (double)g;
-    } else if (t.elem == ELEM_F64) {
-        memcpy(&x, a, 8), memcpy(&y, b, 8);
-    }
-    return (isnan(x) && isnan(y)) || memcmp(a, b, type_element_bytes(t)) == 0;
-}
-
 static bool same_outputs(const Network *net, const Run *a, const Run *b)
 {
     if (a->status != b->status)
         return false;
-    for (uint32_t k = 0; k < net->n_outputs && a->status >= 0; k++) {
-        Type t = net->output[k].type;
-        for (uint64_t i = 0; i < type_count(t); i++) {
-            uint64_t at = i * type_element_bytes(t);
-            if (!same_element(t, (uint8_t *)a->out[k] + at, (uint8_t *)b->out[k] + at))
-                return false;
-        }
-    }
+    for (uint32_t k = 0; k < net->n_outputs && a->status >= 0; k++)
+        if (!same_elements(net->output[k].type, a->out[k], b->out[k]))
+            return false;
     return true;
 }
 
@@ -503,7 +484,7 @@ static void check_guard(Outside outside, float x, int status, float y)
     Run r = run(&c, in);
     CU_ASSERT_EQUAL(r.status, status);
     if (status >= 0)
-        CU_ASSERT(same_element(type_f32(), r.out[0], (uint8_t *)&y));
+        CU_ASSERT(same_elements(type_f32(), r.out[0], &y));
     CU_ASSERT(memcmp(&r.arithmetic, &r.tallies, sizeof(Counts)) == 0);
     case_free(&c);
 }
