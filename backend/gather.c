@@ -20,7 +20,7 @@ static LLVMValueRef gather(Kernel *k, LLVMValueRef index, LLVMValueRef present)
 {
     Fn *f = &k->f;
     LLVMTypeRef element = be_scalar_type(f->e, k->s->sum);
-    if (!f->level->gather || be_memory_type(f->e, k->s->sum) != element) {
+    if (!f->level->gather || k->lanes == 1 || be_memory_type(f->e, k->s->sum) != element) {
         LLVMValueRef x = be_zero(f->e, k->s->sum, k->lanes);
         for (uint32_t i = 0; i < k->lanes; i++) {          /* the index is good where no weight is, too: 0 */
             LLVMValueRef lane = LLVMConstInt(f->e->i32, i, 0), at = k->lanes > 1 ? LLVMBuildExtractElement(f->b, index, lane, "") : index;

@@ -80,8 +80,8 @@ static bool names_known(Session *s, const NamedFiles *files, const char *option,
         for (uint32_t k = 0; k < n; k++)
             known |= files->at[i].name && strcmp(files->at[i].name, ports[k].name) == 0;
         if (!known) {
-            diag_error(s->diags, NOWHERE, "--%s: network `%s` has %u tensors there; say --%s=%s=FILE", option, s->entry->name, n, option,
-                       n > 0 ? ports[0].name : "NAME");
+            diag_error(s->diags, NOWHERE, "--%s: network `%s` has %u tensor%s there; say --%s=%s=FILE", option, s->entry->name, n, n == 1 ? "" : "s",
+                       option, n > 0 ? ports[0].name : "NAME");
             return false;
         }
     }
@@ -104,7 +104,8 @@ bool read_tables(Session *s, const NamedFiles *files, const char *option, uint32
         if (!fe_read_samples(s->arena, s->diags, path, ports[i].type, &out->table[i]))
             return false;
         if (i > 0 && out->table[i].rows != out->rows) {
-            diag_error(s->diags, NOWHERE, "%s has %zu rows, but the table for `%s` has %zu", path, out->table[i].rows, ports[0].name, out->rows);
+            diag_error(s->diags, NOWHERE, "%s has %zu row%s, but the table for `%s` has %zu", path, out->table[i].rows, out->table[i].rows == 1 ? "" : "s",
+                       ports[0].name, out->rows);
             return false;
         }
         out->rows = out->table[i].rows;

@@ -39,7 +39,7 @@ static const Row rows[] = {
     {OPT_header, "header", "FILE", VERB_COMPILE, 0, "where the C header goes (default: beside the object)"},
     {OPT_prefix, "prefix", "NAME", COMPILING, 1, "begin every symbol with NAME"},
     {OPT_network, "network", "NAME", SAMPLING, 0, "which network of the file (default: the last one)"},
-    {'O', NULL, "LEVEL", COMPILING, 1, "0 dense, as written; 1, 2 (default) and 3: every pass that keeps the bits (they are the same so far)"},
+    {'O', NULL, "LEVEL", COMPILING, 1, "0 dense, as written; 1 skips zeros, with the same bits; 2 (default) also chooses how, for speed; 3: as 2"},
     {OPT_numerics, "numerics", "exact|real", COMPILING, 1, "exact (default): same bits; real: what is equal in real arithmetic, with a certified bound"},
     {OPT_contract, "fp-contract", "off|fma", COMPILING, 1, "off (default) or fused multiply-add everywhere"},
     {OPT_box, "box", "LO:HI,...", COMPILING, 1, "input box of an imported network; one LO:HI repeats; or FILE.json:NAME"},
@@ -370,7 +370,7 @@ static const Row *row_of(int id)
 
 static void note_code_option(Parser *p, const Row *row, const char *arg)
 {
-    if (!row->code || row->id == OPT_box)                       /* a box may name a path */
+    if (!row->code || row->id == OPT_box || row->id == OPT_profile)        /* a path, or what may be one */
         return;
     text_add(&p->text, "%s%s", p->text.len ? " " : "", row->name ? (row->id == OPT_march ? "-" : "--") : "-");
     if (row->name)

@@ -42,6 +42,14 @@ static Value build_active(Builder *b, Value x, Activity pred)
     return build_op(b, &init)->result[0];
 }
 
+/* Whether what stands in `outer` is visible in `block`. */
+static bool encloses(const Block *outer, const Block *block)
+{
+    while (block && block != outer)
+        block = block->owner ? block->owner->parent : NULL;
+    return block == outer;
+}
+
 /* The set of x's active elements for `user`, or 0 when it does not pay. */
 static Value active_set(Skipper *s, Value x, const Op *user, uint64_t rows)
 {
@@ -54,7 +62,7 @@ static Value active_set(Skipper *s, Value x, const Op *user, uint64_t rows)
         }
         return known->set;
     }
-    if (known->set && known->block == user->parent)
+    if (known->set && encloses(known->block, user->parent))
         return known->set;
     if (2 * (double)rows * expected_zero_share(s->ctx, s->net, x) <= 1)
         return 0;

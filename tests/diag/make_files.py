@@ -197,6 +197,9 @@ def bad_text():
     yield "empty.csv", b""
     yield "boxes.json", b'{"good": [[0, 1], [0, 1]], "odd": [[0, 1], [0]], "turned": [[1, 0], [0, 1]]}\n'
     yield "two.cnet", b"network two(x: f32[2]) -> f32[2] = relu(x);\n"
+    yield "pair.cnet", b"network pair(x: f32[2], z: f32[3]) -> f32[2] = relu(x);\n"
+    yield "two.csv", b"1,2\n3,4\n"
+    yield "three.csv", b"1,2,3\n"
 
 
 def files():

@@ -50,7 +50,8 @@ check "the same input gives the same bytes, from any folder" \
     'cnetc digits.cnet && mkdir a && cp digits.cnet digits.npz a && (cd a && cnetc digits.cnet) && (cd / && cnetc "$OLDPWD/digits.cnet" -o "$OLDPWD/c.o") &&
      cmp digits.o a/digits.o && cmp digits.h a/digits.h && cmp digits.o c.o && cmp digits.h c.h'
 check "the clock and the time zone are not in the output" 'cnetc xor.cnet && mv xor.o 1.o && SOURCE_DATE_EPOCH=1 TZ=Asia/Tokyo cnetc xor.cnet && cmp 1.o xor.o'
-check "no absolute path is in the output" 'cnetc "$PWD/digits.cnet" && ! grep -q "$PWD" digits.o && ! grep -q "$PWD" digits.h'
+check "no absolute path is in the output" \
+    'cnetc "$PWD/digits.cnet" && ! grep -q "$PWD" digits.o && ! grep -q "$PWD" digits.h && cnetc xor.cnet --profile="$PWD/xor.csv" && ! grep -q "$PWD" xor.o && ! grep -q "$PWD" xor.h'
 check "-MD writes the files that were read" 'cnetc -MD digits.cnet && cat *.d && grep -q digits.npz digits*.d && grep -q "^digits.o:" digits*.d'
 check "-MF says where" 'cnetc -MD -MF deps digits.cnet && grep -q digits.npz deps'
 check "-S is assembly, --emit=bc bitcode" 'cnetc -S xor.cnet && grep -q xor_eval xor.s && cnetc --emit=bc xor.cnet && test "$(head -c 2 xor.bc)" = BC'
@@ -75,6 +76,14 @@ check "run into a closed pipe ends by the pipe's signal or with status 1" \
 check "verify finds no difference" 'cnetc verify balance.cnet && cnetc verify digits.cnet --samples=50'
 check "verify against a file finds one" 'printf "0\n1\n1\n9\n" >y.csv; cnetc verify xor.cnet --input=xor.csv --against=y.csv; test $? = 1'
 check "verify against a file agrees" 'printf "0\n1\n1\n0\n" >y.csv; cnetc verify xor.cnet --input=xor.csv --against=y.csv'
+check "a profile says what is likely, and changes no answer" \
+    'awk "BEGIN { for (i = 0; i < 40; i++) printf \"%s0.5\", i ? \",\" : \"\"; print \"\" }" >ones.csv && sed "s/0.5/0/2g" ones.csv >zeros.csv && cat ones.csv zeros.csv >both.csv
+    { echo "format_version 1"; sed "s/0.5/1/g; s/.*/const @W : f32[2,40] = [[&], [&]]/" ones.csv; echo "network @n(%x: f32[40]) -> (y: f32[2]) {"
+      echo "%y = affine %x, @W : f32[2]"; echo "return %y"; echo "}"; } >n.cnir
+    ! cnetc n.cnir --emit=ir | grep -q active && ! cnetc n.cnir --profile=ones.csv --emit=ir | grep -q active &&
+    cnetc n.cnir --profile=zeros.csv --emit=ir | grep -q "active %x, pred = nonzero" &&
+    cnetc run n.cnir --input=both.csv >a && cnetc run n.cnir --profile=x=zeros.csv --input=both.csv >b && cmp a b && test "$(paste -sd" " a)" = "20,20 0.5,0.5"'
+check "a profile is among the files that were read" 'cnetc -MD -MF deps xor.cnet --profile=xor.csv && grep -q xor.csv deps'
 check "report is a page" 'cnetc report balance.cnet -o r.html && grep -qi "</html>" r.html'
 check "--max-ops is a budget" 'cnetc --max-ops=1000 xor.cnet && ! cnetc --max-ops=3 xor.cnet 2>err && grep -q max-ops err'
 check "--max-bytes is a budget" '! cnetc --max-bytes=1K digits.cnet 2>err && grep -q max-bytes err && ! test -e digits.o'
@@ -122,7 +131,7 @@ check "a budget of nothing is one" '! cnetc xor.cnet --max-ops=0 2>err'
 check "-MD names the rule after the object" 'cnetc -MD xor.cnet && test "$(head -n 1 xor.d)" = "xor.o: \\" && grep -q xor.cnet xor.d'
 check "a prefix that begins no C identifier is status 2" 'cnetc xor.cnet --prefix=a-b 2>err; test $? = 2 && grep -q a-b err'
 check "a program compiles in process, calls and frees" \
-    'test "$('"$build"'/tests/embed balance.cnet 0.5 0 | tail -n 1)" = "status 0, 20 operations"'
+    'test "$('"$build"'/tests/embed balance.cnet 0.5 0 | tail -n 1)" = "status 0, 16 operations"'
 if [ "$(id -u)" != 0 ]; then
     check "a folder that must not be written is status 1" 'mkdir ro && chmod 500 ro && ! cnetc xor.cnet -o ro/xor.o 2>err && grep -q ro/xor.o err'
 else

@@ -9,6 +9,8 @@
 #include <float.h>
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { MOST_DEPTH = 3 };
 
@@ -97,6 +99,77 @@ void random_buffers(Arena *arena, const Network *net, uint64_t seed, bool wild, 
     }
     for (uint32_t i = 0; i < net->n_outputs; i++)
         (*outputs)[i] = arena_array(arena, type_count(net->output[i].type), type_element_bytes(net->output[i].type));
+}
+
+/* ---- what code may touch ---- */
+
+static bool is_nan(Type type, const uint8_t *at)
+{
+    float f = 0;
+    double d = 0;
+    if (type.elem == ELEM_F32)
+        memcpy(&f, at, 4);
+    if (type.elem == ELEM_F64)
+        memcpy(&d, at, 8);
+    return isnan(f) || isnan(d);
+}
+
+bool same_elements(Type type, const void *a, const void *b)
+{
+    uint32_t size = type_element_bytes(type);
+    const uint8_t *x = a, *y = b;
+    for (uint64_t i = 0; i < type_count(type); i++, x += size, y += size)
+        if (memcmp(x, y, size) != 0 && !(is_nan(type, x) && is_nan(type, y)))
+            return false;
+    return true;
+}
+
+typedef struct Mapping { void *at; size_t bytes; } Mapping;
+
+static void unmap(void *mapping)
+{
+    const Mapping *m = mapping;
+    munmap(m->at, m->bytes);
+}
+
+void *at_page_end(Arena *arena, uint64_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = ((size_t)bytes + page - 1) / page * page;
+    Mapping *m = NEW(arena, Mapping);
+    *m = (Mapping){mmap(NULL, whole + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), whole + page};
+    if (m->at == MAP_FAILED || mprotect((uint8_t *)m->at + whole, page, PROT_NONE) != 0)
+        ICE("no pages for a test");
+    arena_defer(arena, unmap, m);
+    return (uint8_t *)m->at + whole - bytes;
+}
+
+enum { MARGIN = 128, UNTOUCHED = 0xa5 };
+
+static uint64_t output_bytes(const Network *net, uint32_t i)
+{
+    return type_count(net->output[i].type) * type_element_bytes(net->output[i].type);
+}
+
+void **outputs_with_margins(Arena *arena, const Network *net)
+{
+    void **out = NEW_ARRAY(arena, net->n_outputs + 1, void *);
+    for (uint32_t i = 0; i < net->n_outputs; i++) {
+        uint8_t *at = arena_alloc(arena, output_bytes(net, i) + 2 * MARGIN);
+        memset(at, UNTOUCHED, output_bytes(net, i) + 2 * MARGIN);
+        out[i] = at + MARGIN;
+    }
+    return out;
+}
+
+bool margins_untouched(const Network *net, void *const *outputs)
+{
+    for (uint32_t i = 0; i < net->n_outputs; i++) {
+        const uint8_t *before = (const uint8_t *)outputs[i] - MARGIN, *after = (const uint8_t *)outputs[i] + output_bytes(net, i);
+        for (uint32_t k = 0; k < MARGIN; k++)
+            if (before[k] != UNTOUCHED || after[k] != UNTOUCHED)
+                return false;
+    }
+    return true;
 }
 
 /* ---- types ---- */

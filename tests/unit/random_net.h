@@ -41,6 +41,15 @@ void random_elements(uint64_t *state, Type type, uint64_t count, bool wild, void
 /* Buffers for one evaluation, on `arena`: one per input, filled, and one per output, zeroed. */
 void random_buffers(Arena *arena, const Network *net, uint64_t seed, bool wild, void ***inputs, void ***outputs);
 
+/* Whether both hold the same elements, bit for bit; one NaN is as good as another. */
+bool same_elements(Type type, const void *a, const void *b);
+
+/* Memory that ends where a page begins that nobody may touch: who reads beyond it is killed. Goes with the arena. */
+void *at_page_end(Arena *arena, uint64_t bytes);
+/* Output buffers between margins that nobody may write, and whether nobody did. */
+void **outputs_with_margins(Arena *arena, const Network *net);
+bool margins_untouched(const Network *net, void *const *outputs);
+
 /* The generator of it all (splitmix64), and a number below n (0 when n is 0). */
 uint64_t random_next(uint64_t *state);
 uint32_t random_below(uint64_t *state, uint32_t n);

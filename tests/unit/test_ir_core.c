@@ -281,8 +281,14 @@ static void chains_depend_on_the_shape_alone(void)
     CU_ASSERT_EQUAL(ir_chains(1, 64), 8);
     CU_ASSERT_EQUAL(ir_chains(5, 50), 8);
     CU_ASSERT_EQUAL(ir_chains(50, 5), 1);
-    CU_ASSERT_EQUAL(ir_chains(50, 50), 2);
+    CU_ASSERT_EQUAL(ir_chains(16, 50), 8);
+    CU_ASSERT_EQUAL(ir_chains(17, 50), 4);
+    CU_ASSERT_EQUAL(ir_chains(32, 50), 4);
+    CU_ASSERT_EQUAL(ir_chains(33, 50), 1);
+    CU_ASSERT_EQUAL(ir_chains(50, 50), 1);
     CU_ASSERT_EQUAL(ir_chains(256, 784), 1);
+    CU_ASSERT_EQUAL(ir_chains(1, 31), 4);            /* at least four terms in a chain */
+    CU_ASSERT_EQUAL(ir_chains(1, 4), 1);
     CU_ASSERT_EQUAL(ir_chains(1, 0), 1);
 }
 

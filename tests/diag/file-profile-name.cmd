@@ -1,0 +1,1 @@
+"$CNETC" files/two.cnet --profile=z=files/two.csv --emit=ir

@@ -1,0 +1,1 @@
+"$CNETC" files/pair.cnet --profile=x=files/two.csv --emit=ir

@@ -1,0 +1,1 @@
+"$CNETC" files/pair.cnet --profile=files/two.csv --emit=ir
