@@ -75,7 +75,8 @@ Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
     } else if (l.rows <= lanes / 2) {                    /* several columns share a vector: whole ones */
         l.tile = power_of_two_from(l.rows);
         l.n_tiles = l.rows > 0;
-        l.stored_cols = round_up(l.cols, lanes / l.tile);
+        uint32_t together = lanes / l.tile, most_together = type_is_float(sum) ? be_chains(op, AFFINE_order) : 1;
+        l.stored_cols = round_up(l.cols, together < most_together ? together : most_together);
     } else {
         l.n_tiles = (uint32_t)(((uint64_t)l.rows + most - 1) / most);
         l.tile = round_up((l.rows + l.n_tiles - 1) / l.n_tiles, lanes);
