@@ -69,6 +69,33 @@ uint32_t *network_count_uses(Arena *arena, const Network *net)
     return uses;
 }
 
+bool op_forgets_zero_sign(const Network *net, const Op *user, uint32_t slot)
+{
+    static const uint8_t plus_zero[8];
+    if (user->kind == OP_relu)
+        return true;
+    const Op *other = user->kind == OP_add ? value_op(net, op_operand(user, 1 - slot)) : NULL;
+    const Const *c = other && other->kind == OP_const ? const_get(net->module, other->cst[0]) : NULL;
+    if (!c || c->kind != CONST_TENSOR || !type_is_float(c->type))
+        return false;
+    for (uint64_t i = 0, n = type_count(c->type); i < n; i++)
+        if (memcmp(const_element(c, i), plus_zero, type_element_bytes(c->type)) != 0)
+            return false;
+    return true;
+}
+
+bool *network_zero_signs_unseen(Arena *arena, const Network *net)
+{
+    bool *unseen = NEW_ARRAY(arena, net->values.len, bool);
+    memset(unseen, true, net->values.len * sizeof *unseen);
+    OpWalk walk;
+    FOR_EACH_OP (walk, op, net)
+        for (uint32_t i = 0; i < op->n_operands; i++)
+            if (op->operand[i] && unseen[op_operand(op, i)] && !op_forgets_zero_sign(net, op, i))
+                unseen[op_operand(op, i)] = false;
+    return unseen;
+}
+
 /* ---- walking -------------------------------------------------------------------------------------------------------- */
 
 /* The op after `op` when its regions have been passed. */

@@ -345,6 +345,10 @@ void network_settle(Network *net);
 void op_remove(Op *op);                                   /* unlinks; its results must have no users left */
 /* Number of uses of every value, indexed by Value (n = net->values.len). */
 uint32_t *network_count_uses(Arena *arena, const Network *net);
+/* Whether this user of the value in its operand `slot` makes +0 of a zero of either sign: a relu, or adding a constant +0.0. */
+bool op_forgets_zero_sign(const Network *net, const Op *user, uint32_t slot);
+/* By Value: all users do. Under fused contraction the sign of a zero sum may depend on how it was summed. */
+bool *network_zero_signs_unseen(Arena *arena, const Network *net);
 /* A deep copy under another name (for specialisation and before/after tests). */
 Network *network_clone(Network *net, const char *name);
 /* Copies the body of `callee` at the builder's place with args in place of inputs; false if it has early returns that

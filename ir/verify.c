@@ -108,6 +108,8 @@ static void check_attrs(Checker *ch, const Op *op)
     }
     if (op->lower > LOWER_gather)
         check_complain(ch, op, "no such lowering");
+    if (op->lower == LOWER_gather && op->kind == OP_affine && op->attr[AFFINE_zeros].i != ZEROS_skip)
+        check_complain(ch, op, "the lowering gather goes with zeros = skip");
     if (op->below > 0 && op->lower != LOWER_mask && op->lower != LOWER_list)
         check_complain(ch, op, "`below` goes with the lowerings mask and list");
 }

@@ -52,30 +52,42 @@ static double input_zero_share(const PassContext *ctx, const Network *net, uint3
     return (double)zeros / ((double)rows * (double)n);
 }
 
-static double joined_zero_share(const PassContext *ctx, const Network *net, const Op *op)
+/* Elements of a concatenation, each operand with its own share. */
+static double joined_share(const Network *net, const Op *op, const double *share)
 {
     double zeros = 0, all = 0;
     for (uint32_t i = 0; i < op->n_operands; i++) {
         double n = (double)type_count(value_type(net, op_operand(op, i)));
-        zeros += n * expected_zero_share(ctx, net, op_operand(op, i));
+        zeros += n * share[op_operand(op, i)];
         all += n;
     }
     return all > 0 ? zeros / all : 0;
 }
 
-double expected_zero_share(const PassContext *ctx, const Network *net, Value v)
+static double share_of(const Network *net, const Op *op, const double *share)
 {
-    const ValueInfo *info = value_info(net, v);
-    const Op *op = info->op;
-    if (!op)
-        return info->block == net->body ? input_zero_share(ctx, net, info->index) : 0;
-    if (op->kind == OP_relu)
-        return HALF;
-    if (op->kind == OP_concat)
-        return joined_zero_share(ctx, net, op);
-    if (op->kind == OP_reshape || op->kind == OP_transpose || op->kind == OP_slice)
-        return expected_zero_share(ctx, net, op_operand(op, 0));
-    return 0;
+    double a = op->n_operands > 0 && op->operand[0] ? share[op_operand(op, 0)] : 0;
+    double b = op->n_operands > 1 && op->operand[1] ? share[op_operand(op, 1)] : 0;
+    switch ((int)op->kind) {
+    case OP_relu: return HALF;
+    case OP_reshape: case OP_transpose: case OP_slice: return a;
+    case OP_concat: return joined_share(net, op, share);
+    case OP_max: return a * b;                                  /* of relus: zero where both are */
+    case OP_mul: case OP_min: return op->kind == OP_mul || (a > 0 && b > 0) ? 1 - (1 - a) * (1 - b) : 0;
+    default: return 0;
+    }
+}
+
+double *expected_zero_shares(const PassContext *ctx, const Network *net)
+{
+    double *share = NEW_ARRAY(ctx->arena, net->values.len, double);
+    for (uint32_t i = 0; i < net->n_inputs; i++)
+        share[net->body->arg[i]] = input_zero_share(ctx, net, i);
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, net)
+        if (op->n_results == 1)
+            share[op->result[0]] = share_of(net, op, share);
+    return share;
 }
 
 bool profile_events(const PassContext *ctx, const Network *net, Events *out)

@@ -12,7 +12,7 @@
  * cycles of a machine like those the figures below were measured on. What is not known is left to run time: whether this input has many
  * active columns is one comparison, so only layers that cannot gain are fixed.
  *
- * Values and counts do not change. Ends: one sweep.
+ * Values and counts do not change. What is annotated already stays as it is, unless forced. Ends: one sweep.
  */
 #include "activity.h"
 #include "pass_util.h"
@@ -157,6 +157,7 @@ static Choice forced_choice(const char *word)
 bool pass_lower(Network *net, PassContext *ctx)
 {
     const char *forced = pass_option(ctx, "force");
+    const double *zeros = expected_zero_shares(ctx, net);
     Events events;
     bool changed = false, measured = !forced && profile_events(ctx, net, &events);
     size_t number = 0;
@@ -167,11 +168,16 @@ bool pass_lower(Network *net, PassContext *ctx)
         if (op->kind != OP_affine || (!has_set && op->attr[AFFINE_zeros].i != ZEROS_skip))
             continue;
         if (forced) {
-            changed |= set_choice(op, forced_choice(forced));
+            Choice c = forced_choice(forced);
+            if (c.lower != LOWER_gather || op->attr[AFFINE_zeros].i == ZEROS_skip)
+                changed |= set_choice(op, c);
             continue;
         }
-        double share = measured ? measured_share(op, &events, i) : 1 - expected_zero_share(ctx, net, op_operand(op, AFFINE_x));
-        Expected e = {(double)columns_of(op) * (has_set ? share : 1), measured};
+        if (op->lower != LOWER_auto)              /* decided already, by a user or before a dump */
+            continue;
+        bool reached = measured && events.runs[i] > 0;
+        double share = reached ? measured_share(op, &events, i) : 1 - zeros[op_operand(op, AFFINE_x)];
+        Expected e = {(double)columns_of(op) * (has_set ? share : 1), reached};
         Costs c = costs_of(op, ctx->vector_bytes);
         changed |= set_choice(op, choose(op, &c, e));
         explain(ctx, op, &c, e);

@@ -160,6 +160,7 @@ static Op *replace(Merger *m, Op *old, Value x, Map *map, ConstId W, const Op *n
     Op *merged = value_op(net, build_affine(&at, x, W, b, ir_chains(map->rows, map->cols)));
     merged->site = named->site;
     merged->lower = named->lower;
+    merged->below = named->below;
     ValueInfo *info = &net->values.at[merged->result[0]];
     info->name = net->values.at[old->result[0]].name;
     *use(m, merged->result[0]) = *use(m, old->result[0]);
@@ -184,14 +185,20 @@ static Op *merge_diagonal_before(Merger *m, Op *op)
     return replace(m, op, d.x, &map, d.only_shift ? op->cst[AFFINE_W] : 0, op);
 }
 
+static uint64_t nonzeros_of(const Merger *m, const Op *affine)
+{
+    return const_nonzeros(const_get(m->net->module, affine->cst[AFFINE_W]));
+}
+
 static Op *merge_dense(Merger *m, Op *op)
 {
     Op *inner = value_op(m->net, op_operand(op, AFFINE_x));
     if (!is_plain_affine(m->net, inner) || *use(m, inner->result[0]) != 1)
         return NULL;
-    uint64_t rows = type_count(value_type(m->net, op->result[0])), mid = type_count(value_type(m->net, inner->result[0]));
+    uint64_t rows = type_count(value_type(m->net, op->result[0]));
     uint64_t cols = type_count(value_type(m->net, op_operand(inner, AFFINE_x)));
-    if (rows * cols >= mid * cols + rows * mid)
+    /* Zero weights cost nothing, and a product of sparse matrices is rarely sparse. */
+    if (rows * cols >= nonzeros_of(m, inner) + nonzeros_of(m, op))
         return NULL;
     Map after = read_affine(m, op), before = read_affine(m, inner);
     Map map = map_compose(m->ctx->arena, &after, &before);

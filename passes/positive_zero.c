@@ -25,15 +25,6 @@ static bool is_contracted_sum(const Network *net, const Op *op)
     return (op->kind == OP_affine || op->kind == OP_matmul) && type_is_float(value_type(net, op->result[0]));
 }
 
-/* Whether this user makes +0.0 of −0.0 itself. */
-static bool ends_in_plus_zero(const Network *net, const Op *user, uint32_t slot)
-{
-    if (user->kind == OP_relu)
-        return true;
-    ConstId other = user->kind == OP_add ? value_const(net, op_operand(user, 1 - slot)) : 0;
-    return other && const_is_all(const_get(net->module, other), 0.0);
-}
-
 /* Redirects users for which the sign of zero is not settled; `plus[v]` is made at first need. */
 static bool rewrite_user(Network *net, Op *user, Value *plus, size_t n_values, PassContext *ctx)
 {
@@ -41,7 +32,7 @@ static bool rewrite_user(Network *net, Op *user, Value *plus, size_t n_values, P
     for (uint32_t s = 0; s < user->n_operands; s++) {
         Value y = op_operand(user, s);
         Op *sum = y && y < n_values ? value_op(net, y) : NULL;
-        if (!sum || !is_contracted_sum(net, sum) || ends_in_plus_zero(net, user, s))
+        if (!sum || !is_contracted_sum(net, sum) || op_forgets_zero_sign(net, user, s))
             continue;
         if (!plus[y]) {
             Builder b = builder_before(sum->next);

@@ -33,6 +33,8 @@ typedef struct Skipper {
     Network *net;
     PassContext *ctx;
     Tested *tested;               /* by Value: its set, and the block that set stands in */
+    const double *zeros;          /* by Value: the expected share of zeros */
+    const bool *unseen;           /* by Value: nobody can tell the sign of its zeros */
     size_t n_values;              /* when the pass began: sets are not values to be tested */
 } Skipper;
 
@@ -50,8 +52,18 @@ static bool encloses(const Block *outer, const Block *block)
     return block == outer;
 }
 
+/* Operations that a zero saves: a product and an addition for each weight of its column, zero weights aside. */
+static double saved_by_a_zero(const Skipper *s, const Op *op)
+{
+    const Const *W = const_get(s->net->module, op->cst[AFFINE_W]);
+    double rows = (double)type_count(value_type(s->net, op->result[0]));
+    if (op->attr[AFFINE_zeros].i != ZEROS_skip)
+        return 2 * rows;
+    return 2 * (double)const_nonzeros(W) / (double)type_count(value_type(s->net, op_operand(op, AFFINE_x)));
+}
+
 /* The set of x's active elements for `user`, or 0 when it does not pay. */
-static Value active_set(Skipper *s, Value x, const Op *user, uint64_t rows)
+static Value active_set(Skipper *s, Value x, const Op *user)
 {
     Op *source = value_op(s->net, x);
     Tested *known = &s->tested[x];
@@ -64,12 +76,21 @@ static Value active_set(Skipper *s, Value x, const Op *user, uint64_t rows)
     }
     if (known->set && encloses(known->block, user->parent))
         return known->set;
-    if (2 * (double)rows * expected_zero_share(s->ctx, s->net, x) <= 1)
+    if (saved_by_a_zero(s, user) * s->zeros[x] <= 1)
         return 0;
     Builder b = builder_before((Op *)user);
     *known = (Tested){user->parent, build_active(&b, x, ACTIVITY_nonzero)};
     pass_stat(s->ctx, "vectors are tested for zeros", 1);
     return known->set;
+}
+
+/* Under fused contraction a sum that is zero may lose its sign with its terms. */
+static bool keeps_bits(Skipper *s, const Op *op)
+{
+    if (s->net->options.contract == CONTRACT_off || !type_is_float(value_type(s->net, op->result[0])) || s->unseen[op->result[0]])
+        return true;
+    diag_remark(s->ctx->diags, op->span, s->ctx->name, "the sign of a zero could change: `positive-zero` has to come first");
+    return false;
 }
 
 static bool weights_are_finite(Skipper *s, const Op *op)
@@ -87,9 +108,9 @@ static bool skip_columns(Skipper *s, Op *op)
     uint64_t rows = type_count(value_type(s->net, op->result[0]));
     if (op_operand(op, AFFINE_cols) || rows == 0 || x >= s->n_values || type_count(value_type(s->net, x)) == 0)
         return false;
-    if (expected_zero_share(s->ctx, s->net, x) == 0 || !weights_are_finite(s, op))
+    if (s->zeros[x] <= 0 || !keeps_bits(s, op) || !weights_are_finite(s, op))
         return false;
-    Value set = active_set(s, x, op, rows);
+    Value set = active_set(s, x, op);
     if (!set)
         return false;
     op->operand[AFFINE_cols] = set;
@@ -103,7 +124,7 @@ static bool skip_weights(Skipper *s, Op *op)
     if (op->attr[AFFINE_zeros].i == ZEROS_skip || W->kind != CONST_TENSOR || op_operand(op, AFFINE_i) || op_operand(op, AFFINE_rows))
         return false;
     uint64_t cells = type_count(W->type), nonzeros = const_nonzeros(W);
-    if (nonzeros == cells)
+    if (nonzeros == cells || !keeps_bits(s, op))
         return false;
     op->attr[AFFINE_zeros].i = ZEROS_skip;
     pass_stat(s->ctx, "weights are zero and left out", cells - nonzeros);
@@ -112,13 +133,14 @@ static bool skip_weights(Skipper *s, Op *op)
 
 bool pass_skip(Network *net, PassContext *ctx)
 {
-    Skipper s = {.net = net, .ctx = ctx, .tested = NEW_ARRAY(ctx->arena, net->values.len, Tested), .n_values = net->values.len};
+    Skipper s = {.net = net, .ctx = ctx, .tested = NEW_ARRAY(ctx->arena, net->values.len, Tested), .zeros = expected_zero_shares(ctx, net),
+                 .unseen = network_zero_signs_unseen(ctx->arena, net), .n_values = net->values.len};
     bool changed = false;
     OpWalk walk;
     FOR_EACH_OP(walk, op, net)
         if (op->kind == OP_affine) {
-            changed |= skip_columns(&s, op);
             changed |= skip_weights(&s, op);
+            changed |= skip_columns(&s, op);
         }
     return changed;
 }

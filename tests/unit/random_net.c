@@ -374,6 +374,8 @@ static void make_affine(Gen *g)
     init.attr[AFFINE_order].i = chance(g, 50) ? 1 : 1 << below(g, 5);
     Op *op = build_op(&g->b, &init);
     op->lower = chance(g, 40) ? (Lower)below(g, LOWER_gather + 1) : LOWER_auto;
+    if (op->lower == LOWER_gather && op->attr[AFFINE_zeros].i != ZEROS_skip)
+        op->lower = LOWER_auto;
     if ((op->lower == LOWER_mask || op->lower == LOWER_list) && chance(g, 50))
         op->below = below(g, 40);
     Value y = see(g, op->result[0]);
