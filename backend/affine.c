@@ -4,12 +4,6 @@
  * shared by all layers that agree in what makes a Shape (compile time and code size do not grow with depth); those of small layers
  * are made in place, where a set of at most 64 is a register.
  *
- *      !lower(dense)    all columns, whatever the set says (same bits, and no set is made if nobody else wants it)
- *      !lower(mask)     walk the bits; with `below = n`: size(set) < n ? walk the bits : all columns     (mask is the default)
- *      !lower(list)     the same with a list of indices
- *      !lower(branch)   a branch for each column
- *      !lower(gather)   the columns of each row whose weight is not zero, whatever the set says
- *
  * The one idea: which columns are evaluated is the IR's business; how they are walked changes neither the sums nor their
  * order, so it is chosen for speed alone. A layer that turns out to be nearly all active takes the dense loop at run time.
  */
@@ -60,72 +54,7 @@ LLVMValueRef be_relu(Fn *f, Type t, LLVMValueRef a, uint32_t lanes)
     return LLVMBuildSelect(f->b, be_compare(f, t, PRED_le, a, zero), zero, a, "");
 }
 
-/* ---- choices ---- */
-
-/* relu, and adding +0.0, make +0 of either zero. */
-static bool forgets_sign_of_zero(const Network *net, const Op *user, Value v)
-{
-    if (user->kind == OP_relu)
-        return true;
-    Value other = user->kind == OP_add ? op_operand(user, op_operand(user, 0) == v) : 0;
-    const Op *zero = other ? value_op(net, other) : NULL;
-    if (!zero || zero->kind != OP_const)
-        return false;
-    const Const *c = const_get(net->module, zero->cst[0]);
-    static const uint8_t plus[8];
-    for (uint64_t i = 0; i < type_count(c->type); i++)
-        if (memcmp(const_element(c, i), plus, type_element_bytes(c->type)) != 0)
-            return false;
-    return true;
-}
-
-static bool all_users_forget(const Network *net, const Op *from, Value v)
-{
-    for (const Op *op = from; op; op = op->next) {
-        for (uint32_t i = 0; i < op->n_operands; i++)
-            if (op->operand[i] && op_operand(op, i) == v && !forgets_sign_of_zero(net, op, v))
-                return false;
-        for (uint32_t r = 0; r < op->n_regions; r++)
-            if (!all_users_forget(net, op->region[r]->first, v))
-                return false;
-    }
-    return true;
-}
-
-/* Whether walking all columns gives the bits of walking the set: what it leaves out are zeros of x itself, the weights are finite
- * (see the pass `skip`), and under fused contraction the sign of a zero sum, which may differ, is not seen. */
-static bool zeros_are_left_out(const Op *op)
-{
-    const Network *net = op->parent->network;
-    Value x = op_operand(op, AFFINE_x);
-    const Op *set = value_op(net, op_operand(op, AFFINE_cols)), *source = value_op(net, x);
-    if (!set || set->kind != OP_active || op_operand(set, 0) != x)
-        return false;
-    Activity pred = (Activity)set->attr[0].i;
-    if (pred != ACTIVITY_nonzero && !(pred == ACTIVITY_notle0 && source && source->kind == OP_relu))
-        return false;
-    if (net->options.contract == CONTRACT_fma && !all_users_forget(net, op->next, op->result[0]))
-        return false;
-    return const_all_finite(const_get(net->module, op->cst[AFFINE_W]));
-}
-
-Lower be_lowering(const Op *op)
-{
-    if (op->lower == LOWER_gather && op->attr[AFFINE_zeros].i == ZEROS_skip && (!op_operand(op, AFFINE_cols) || zeros_are_left_out(op)))
-        return LOWER_gather;
-    if (!op_operand(op, AFFINE_cols) || (op->lower == LOWER_dense && zeros_are_left_out(op)))
-        return LOWER_dense;
-    if (op_operand(op, AFFINE_rows))              /* row by row: too short for a list */
-        return op->lower == LOWER_branch ? LOWER_branch : LOWER_mask;
-    return op->lower == LOWER_list || op->lower == LOWER_branch ? op->lower : LOWER_mask;
-}
-
-uint64_t be_workspace_bytes(const Network *net, const Op *op)
-{
-    if (op->kind != OP_affine || be_lowering(op) != LOWER_list)
-        return 0;
-    return be_list_bytes((uint32_t)type_count(value_type(net, op_operand(op, AFFINE_x))), be_chains(op, AFFINE_order));
-}
+/* ---- where a kernel is made ---- */
 
 enum { SMALL_CELLS = 64 * 128, MOST_IN_PLACE = 48 };
 
@@ -214,6 +143,8 @@ typedef struct Layer {
     LLVMValueRef set, word;       /* of columns: its words, and the only one if it is known as a value */
     Value active;                 /* the set of its relu's active rows, made by the way; 0: not wanted */
     LLVMValueRef bits;            /* where that set lies */
+    bool in_place;                /* kernels are made here, all of them: they return the word, and do not store bits */
+    uint32_t below;               /* all columns from so many active ones on; 0: never */
 } Layer;
 
 /* Makes the kernel here. Returns the word of active rows, or NULL. */
@@ -250,7 +181,7 @@ static void call_tiles(Fn *f, const Layer *layer, const Shape *s, LLVMValueRef c
 /* All tiles, walked as s->walk says. Returns the word of active rows if it is at hand. */
 static LLVMValueRef evaluate(Fn *f, const Layer *layer, const Shape *s)
 {
-    if (belongs_in_place(f, s))
+    if (layer->in_place)
         return in_place(f, layer, s);
     LLVMValueRef columns = layer->set;
     if (s->walk == WALK_dense)
@@ -272,7 +203,7 @@ static LLVMValueRef few_or_all(Fn *f, const Layer *layer, const Shape *s)
     all.walk = WALK_dense;
     LLVMValueRef n = be_set_size(f, layer->set, layer->word, s->weights.cols);
     LLVMBasicBlockRef some = be_new_block(f, "few"), dense = be_new_block(f, "all"), after = be_new_block(f, "summed");
-    LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntULT, n, LLVMConstInt(e->i64, layer->op->below, 0), ""), some, dense);
+    LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntULT, n, LLVMConstInt(e->i64, layer->below, 0), ""), some, dense);
     LLVMPositionBuilderAtEnd(f->b, dense);
     LLVMValueRef word[2];
     word[0] = evaluate(f, layer, &all);
@@ -348,14 +279,15 @@ void be_affine(Fn *f, const Op *op)
 {
     Emitter *e = f->e;
     Value result = op->result[0], relu = f->plan->fused_relu[result], cols = op_operand(op, AFFINE_cols);
-    Lower lower = be_lowering(op);
-    Shape s = {.weights = be_layout_weights(&e->target, f->net, op), .sum = type_element(value_type(f->net, result)), .walk = walk_of(lower)};
+    Lowering lowering = f->plan->lowering[result];
+    Shape s = {.weights = be_layout_weights(&e->target, f->net, op, lowering.how), .sum = type_element(value_type(f->net, result)),
+               .walk = walk_of(lowering.how)};
     s.chains = type_is_float(s.sum) ? be_chains(op, AFFINE_order) : 1;
     s.relu = relu != 0;
-    s.nonzero = op->attr[AFFINE_zeros].i == ZEROS_skip && s.walk != WALK_gather;
+    s.nonzero = op_skips_zeros(op) && s.walk != WALK_gather;
     if (s.weights.rows == 0)
         return;
-    Layout bias = be_layout_bias(&e->target, f->net, op);
+    Layout bias = be_layout_bias(&e->target, f->net, op, lowering.how);
     Layer layer = {.op = op, .active = be_is_wanted(f, f->plan->fused_active[result]) ? f->plan->fused_active[result] : 0};
     layer.w = slot_of(f, be_constant(e, f->m, op->cst[AFFINE_W], &s.weights), op, AFFINE_i, s.weights.slot_bytes);
     layer.b = slot_of(f, be_constant(e, f->m, op->cst[AFFINE_b], &bias), op, AFFINE_j, bias.slot_bytes);
@@ -374,8 +306,11 @@ void be_affine(Fn *f, const Op *op)
         some_rows(f, &layer, &s);
     } else {
         s.bits = layer.active && be_can_store_bits(f->level, &s);
-        bool either = (s.walk == WALK_mask || s.walk == WALK_list) && op->below > 0 && zeros_are_left_out(op);
-        LLVMValueRef word = either ? few_or_all(f, &layer, &s) : evaluate(f, &layer, &s);
+        Shape all = s;
+        all.walk = WALK_dense;
+        layer.below = lowering.below;
+        layer.in_place = belongs_in_place(f, &s) && (layer.below == 0 || belongs_in_place(f, &all));
+        LLVMValueRef word = layer.below > 0 ? few_or_all(f, &layer, &s) : evaluate(f, &layer, &s);
         if (s.bits) {
             settle_active(f, &layer, &s, word);
             return;

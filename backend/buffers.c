@@ -121,7 +121,7 @@ bool be_shares_operand(const Network *net, const Op *op)
 /* The bytes that a kernel writes for this affine: whole vectors. */
 static uint64_t affine_bytes(const Planner *p, const Op *op)
 {
-    Layout l = be_layout_weights(p->target, p->net, op);
+    Layout l = be_layout_weights(p->target, p->net, op, p->plan->lowering[op->result[0]].how);
     return (uint64_t)be_written_rows(&l) * type_element_bytes(value_type(p->net, op->result[0]));
 }
 
@@ -140,7 +140,7 @@ static void fuse_active(Planner *p, const Op *op)
     const Op *from = active_source(p->net, p->plan, op);
     if (!from || p->plan->fused_active[from->result[0]])
         return;
-    Layout l = be_layout_weights(p->target, p->net, from);
+    Layout l = be_layout_weights(p->target, p->net, from, p->plan->lowering[from->result[0]].how);
     p->plan->fused_active[from->result[0]] = op->result[0];
     p->start[op->result[0]] = p->start[from->result[0]];
     home(p, op->result[0])->bytes = ((uint64_t)be_padded_rows(&l) + 63) / 64 * 8;
@@ -408,7 +408,7 @@ static void assign_offsets(Planner *p)
             }
         }
         const Op *op = value_op(p->net, v);
-        uint64_t own = op && op->result[0] == v && p->start[v] ? be_workspace_bytes(p->net, op) : 0;
+        uint64_t own = op && op->result[0] == v && p->start[v] ? be_workspace_bytes(p->plan, p->net, op) : 0;
         if (own > 0) {
             Interval it = {p->start[v], p->start[v], (own + align - 1) / align * align, &p->plan->work[v]};
             vec_push(p->arena, all, it);
@@ -438,6 +438,12 @@ static void assign_offsets(Planner *p)
 
 /* ---- what nobody needs: sets that only dense loops would take, sizes that only tallies take ---- */
 
+static bool walks_the_set(const Plan *plan, const Op *affine)
+{
+    Lower how = plan->lowering[affine->result[0]].how;
+    return how != LOWER_dense && how != LOWER_gather;
+}
+
 static void want(Planner *p)
 {
     uint8_t *wanted = p->plan->wanted;
@@ -456,7 +462,7 @@ static void want(Planner *p)
                 continue;
             if (op->kind == OP_size || op->kind == OP_weigh)
                 wanted[op_operand(op, i)] |= wanted[op->result[0]];
-            else if (op->kind != OP_affine || i != AFFINE_cols || (be_lowering(op) != LOWER_dense && be_lowering(op) != LOWER_gather))
+            else if (op->kind != OP_affine || i != AFFINE_cols || walks_the_set(p->plan, op))
                 wanted[op_operand(op, i)] |= WANTED_counted | WANTED_plain;
         }
 }
@@ -464,7 +470,7 @@ static void want(Planner *p)
 Plan be_plan(Arena *arena, const Target *target, const Network *net)
 {
     uint32_t n = (uint32_t)net->values.len;
-    Plan plan = {.home = NEW_ARRAY(arena, n, Home), .fused_relu = NEW_ARRAY(arena, n, Value), .fused_active = NEW_ARRAY(arena, n, Value),
+    Plan plan = {.lowering = be_lowerings(arena, net), .home = NEW_ARRAY(arena, n, Home), .fused_relu = NEW_ARRAY(arena, n, Value), .fused_active = NEW_ARRAY(arena, n, Value),
                  .wanted = NEW_ARRAY(arena, n, uint8_t), .work = NEW_ARRAY(arena, n, uint64_t), .stage = NEW_ARRAY(arena, n, uint64_t)};
     Planner planner = {.arena = arena, .target = target, .net = net, .plan = &plan, .n = n}, *p = &planner;
     p->start = NEW_ARRAY(arena, n, uint32_t);

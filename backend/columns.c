@@ -11,7 +11,8 @@
  */
 #include "kernel.h"
 
-enum { TOGETHER = 4, AHEAD = 512 };                /* columns read at a time; bytes prefetched ahead */
+enum { TOGETHER = 4, BYTES_AHEAD = 512 };         /* columns read at a time; what is prefetched in each */
+_Static_assert((int)TOGETHER <= (int)LIST_PADDING, "the next columns are read from the list before it is known whether there are any");
 
 bool be_is_long(const Level *level, const Shape *s)
 {
@@ -39,7 +40,7 @@ static void read_ahead(Kernel *k, LLVMValueRef row, LLVMValueRef column, LLVMVal
 {
     Fn *f = &k->f;
     uint32_t bytes = type_element_bytes(k->s->weights.element), tile = k->s->weights.tile;
-    LLVMValueRef ahead = LLVMBuildAdd(f->b, row, be_size(f->e, AHEAD / bytes), "");
+    LLVMValueRef ahead = LLVMBuildAdd(f->b, row, be_size(f->e, BYTES_AHEAD / bytes), "");
     LLVMValueRef here = LLVMBuildICmp(f->b, LLVMIntULT, ahead, be_size(f->e, tile), "");
     LLVMValueRef from = LLVMBuildSelect(f->b, here, column, LLVMBuildSub(f->b, next, be_size(f->e, tile), ""), "");
     be_prefetch(f, k->w, LLVMBuildAdd(f->b, from, ahead, ""), bytes);

@@ -35,6 +35,8 @@ uint32_t be_chains(const Op *op, uint32_t attr)
 
 enum { FAR = 4 << 20 };                           /* bytes of a matrix that does not stay in a core's own caches */
 
+enum { FEW_ROWS = 16 };                           /* below it kernels write a single tile's rows alone, not its padding */
+
 /* Elements of the sum's type in the widest vector. */
 static uint32_t panel_lanes(const Target *target, Type element)
 {
@@ -43,15 +45,14 @@ static uint32_t panel_lanes(const Target *target, Type element)
 }
 
 /* Whether columns are stored whole, because they come from memory: columns.c. */
-static bool is_far(const Op *op, const Const *W, uint32_t rows, uint32_t lanes)
+static bool is_far(const Op *op, const Const *W, uint32_t rows, uint32_t lanes, Lower how)
 {
-    Lower lower = be_lowering(op);
     uint64_t matrix = const_bytes(W) / (W->kind == CONST_STACK && W->type.dim[0] ? W->type.dim[0] : 1);
-    return be_chains(op, AFFINE_order) == 1 && rows > lanes && matrix >= FAR && !op_operand(op, AFFINE_rows) &&
-           (lower == LOWER_dense || lower == LOWER_list);
+    return be_chains(op, AFFINE_order) == 1 && rows > lanes && rows >= FEW_ROWS && matrix >= FAR && !op_operand(op, AFFINE_rows) &&
+           (how == LOWER_dense || how == LOWER_list);
 }
 
-Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
+Layout be_layout_weights(const Target *target, const Network *net, const Op *op, Lower how)
 {
     const Const *W = const_get(net->module, op->cst[AFFINE_W]);
     Type sum = type_element(value_type(net, op->operand[AFFINE_x]));
@@ -59,7 +60,7 @@ Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
     Layout l = {.kind = LAYOUT_PANELS, .element = type_element(W->type), .rows = dim[0], .cols = dim[1], .tile = 1};
     uint32_t lanes = panel_lanes(target, sum), most = 16 * lanes;    /* 16 vectors of sums: one pass over x on the widest level */
     l.stored_cols = l.cols;
-    if (be_lowering(op) == LOWER_gather) {
+    if (how == LOWER_gather) {
         l.kind = LAYOUT_SPARSE;
         l.chains = type_is_float(sum) ? be_chains(op, AFFINE_order) : 1;
         l.tile = l.rows <= lanes / 2 ? power_of_two_from(l.rows) : lanes;
@@ -68,7 +69,7 @@ Layout be_layout_weights(const Target *target, const Network *net, const Op *op)
         l.stored_cols = 0;
         for (uint32_t c = 0; c < l.chains; c++)
             l.stored_cols += l.slots[c];
-    } else if (is_far(op, W, l.rows, lanes)) {
+    } else if (is_far(op, W, l.rows, lanes, how)) {
         l.long_tile = true;
         l.n_tiles = 1;
         l.tile = round_up(l.rows, lanes);
@@ -102,12 +103,12 @@ uint32_t be_padded_rows(const Layout *l)
 
 uint32_t be_written_rows(const Layout *l)
 {
-    return l->n_tiles == 1 && l->tile < 16 ? l->rows : be_padded_rows(l);
+    return l->n_tiles == 1 && l->tile < FEW_ROWS ? l->rows : be_padded_rows(l);
 }
 
-Layout be_layout_bias(const Target *target, const Network *net, const Op *op)
+Layout be_layout_bias(const Target *target, const Network *net, const Op *op, Lower how)
 {
-    Layout weights = be_layout_weights(target, net, op), l = {.kind = LAYOUT_ROWS, .rows = weights.rows};
+    Layout weights = be_layout_weights(target, net, op, how), l = {.kind = LAYOUT_ROWS, .rows = weights.rows};
     const Const *b = op->cst[AFFINE_b] ? const_get(net->module, op->cst[AFFINE_b]) : NULL;
     l.element = type_element(value_type(net, op->operand[AFFINE_x]));
     l.tile = be_padded_rows(&weights);
@@ -375,16 +376,18 @@ uint64_t be_model_bytes(const Target *target, const Network *net)
     SeenList seen = {0};
     uint64_t sum = 0;
     bool *counts = weighing(arena, net);
+    Lowering *lowering = be_lowerings(arena, net);
     OpWalk walk;
     FOR_EACH_OP(walk, op, net) {
         if (op->kind == OP_const && counts[op->result[0]])
             continue;
         if (op->kind == OP_affine) {
-            Layout weights = be_layout_weights(target, net, op);
+            Lower how = lowering[op->result[0]].how;
+            Layout weights = be_layout_weights(target, net, op, how);
             sum += count_once(arena, &seen, op->cst[AFFINE_W], weights);
             if (weights.kind == LAYOUT_SPARSE)
                 sum += count_once(arena, &seen, op->cst[AFFINE_W], be_layout_columns(&weights));
-            sum += count_once(arena, &seen, op->cst[AFFINE_b], be_layout_bias(target, net, op));
+            sum += count_once(arena, &seen, op->cst[AFFINE_b], be_layout_bias(target, net, op, how));
             continue;
         }
         if (op->kind == OP_descend) {

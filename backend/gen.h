@@ -76,10 +76,10 @@ typedef struct Layout {
 } Layout;
 
 /* How the weights (and the bias) of an affine are stored. Without a bias *bias describes a row of +0. */
-Layout be_layout_weights(const Target *target, const Network *net, const Op *affine);
+Layout be_layout_weights(const Target *target, const Network *net, const Op *affine, Lower how);
 /* For sparse weights: the columns they belong to. */
 Layout be_layout_columns(const Layout *weights);
-Layout be_layout_bias(const Target *target, const Network *net, const Op *affine);
+Layout be_layout_bias(const Target *target, const Network *net, const Op *affine, Lower how);
 /* Rows of the tiles: at least those of the result. */
 uint32_t be_padded_rows(const Layout *weights);
 /* Rows that a kernel writes: the result's alone where they are few, else the padding's too. */
@@ -108,7 +108,14 @@ typedef struct Home {
 /* A set that only dense loops take, or a size that only tallies take, need not be made. */
 enum { WANTED_plain = 1, WANTED_counted = 2 };
 
+/* How the columns of an affine are walked. Never LOWER_auto. */
+typedef struct Lowering {
+    Lower how;
+    uint32_t below;               /* mask, list: all columns from so many active ones on; 0: never */
+} Lowering;
+
 typedef struct Plan {
+    Lowering *lowering;           /* by Value: of the affine whose result it is */
     Home *home;                   /* by Value */
     Value *fused_relu;            /* by Value: an affine's result whose only user is this relu; 0: none */
     Value *fused_active;          /* by Value: the set of that relu's active elements, which the affine makes too; 0: none */
@@ -303,10 +310,11 @@ LLVMValueRef be_activity(Fn *f, Type element, Activity activity, LLVMValueRef x,
 void be_active(Fn *f, Type element, Activity activity, LLVMValueRef at, uint32_t n, Value set);
 /* Whether the affine before its relu has made the set already. */
 bool be_active_is_fused(const Fn *f, const Op *active);
-/* How an affine is lowered: its annotation, or the default for what it is. Never LOWER_auto. */
-Lower be_lowering(const Op *affine);
+/* lowering.c: by Value, of each affine. */
+Lowering *be_lowerings(Arena *arena, const Network *net);
 /* Bytes of the frame that an op needs for itself. */
-uint64_t be_workspace_bytes(const Network *net, const Op *op);
+uint64_t be_workspace_bytes(const Plan *plan, const Network *net, const Op *op);
+uint64_t be_list_bytes(uint32_t cols, uint32_t chains);
 void be_region(Fn *f, const Op *op);                  /* region.c */
 void be_terminator(Fn *f, const Op *op);
 

@@ -70,7 +70,7 @@ LLVMValueRef be_load_weights(Kernel *k, LLVMValueRef index, uint32_t lanes);
 /* Entries of a list for `cols` columns in `chains` chains: chain c's indices from c * be_list_stride on, ascending; the last
  * `chains` entries say how many each has. */
 uint32_t be_list_stride(uint32_t cols, uint32_t chains);
-uint64_t be_list_bytes(uint32_t cols, uint32_t chains);
+enum { LIST_PADDING = 8 };       /* entries after the last of each chain, for reading ahead: 0 */
 /* The function that makes it: (words, list). */
 LLVMValueRef be_list_maker(Fn *caller, uint32_t cols, uint32_t chains);
 

@@ -243,7 +243,8 @@ LLVMValueRef be_intrinsic(Fn *f, const char *name, LLVMTypeRef overload, LLVMVal
 
 void be_prefetch(Fn *f, LLVMValueRef base, LLVMValueRef index, uint32_t element_bytes)
 {
-    LLVMValueRef at = be_at(f, base, LLVMBuildMul(f->b, index, be_size(f->e, element_bytes), ""));
+    LLVMValueRef bytes = LLVMBuildMul(f->b, index, be_size(f->e, element_bytes), "");
+    LLVMValueRef at = LLVMBuildGEP2(f->b, f->e->i8, base, &bytes, 1, "");      /* it may lie beyond the end */
     LLVMValueRef args[4] = {at, LLVMConstInt(f->e->i32, 0, 0), LLVMConstInt(f->e->i32, 3, 0), LLVMConstInt(f->e->i32, 1, 0)};
     be_intrinsic(f, "llvm.prefetch", f->e->ptr, args, 4);
 }

@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-enum { AHEAD = 8, LINE = 64 };                    /* columns prefetched ahead; bytes of a cache line */
+enum { AHEAD = LIST_PADDING, LINE = 64 };         /* columns prefetched ahead; bytes of a cache line */
 
 /* ---- vectors of a tile ---- */
 
