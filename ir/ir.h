@@ -80,7 +80,7 @@ typedef struct Tree {
 /* What is asked of all elements at once, whatever their order. */
 typedef struct ConstFacts { bool known, all_finite; uint64_t nonzeros; } ConstFacts;
 /* Of a matrix: the most elements of a row that are not zero, for each chain of columns. */
-typedef struct ConstSlots { uint32_t chains, most[16]; } ConstSlots;
+typedef struct ConstSlots { uint32_t chains, most[IR_MAX_CHAINS]; } ConstSlots;
 
 typedef struct Const {
     const char *name;              /* printed as @name; unique in the module */
