@@ -38,7 +38,7 @@ _cnetc()
     --isa) values='v1 v2 v3 v4' ;;
     --passes | --print-before | --print-after | --stop-after)
         values=$("${COMP_WORDS[0]}" --print-passes 2>/dev/null | sed -n 's/^\([a-z][a-z0-9-]*\) .*/\1/p') ;;
-    --input | --against | --output) _cnetc_files 'npy|csv'; return ;;
+    --input | --against | --output | --profile) _cnetc_files 'npy|csv'; return ;;
     --box) _cnetc_files 'json'; return ;;
     --header) _cnetc_files 'h'; return ;;
     -*) values=$(sed -n "s/^  $option=\([a-z0-9]*|[a-z0-9|]*\) .*/\1/p" <<<"$help" | tr '|' ' ') ;;

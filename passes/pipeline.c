@@ -12,11 +12,12 @@
 /* ---- levels ----
  *
  * -O0 is the network as written: only what every evaluator must have. From -O1 on come the passes that keep the bits
- * (merge-affine runs only on networks that allow `real` numerics). -O1, -O2 and -O3 are equal as long as no pass
- * trades memory or compile time for operations.
+ * (merge-affine runs only on networks that allow `real` numerics), skip among them: fewer operations. -O2 also chooses how
+ * what is left is walked: less time. -O3 is equal as long as no pass trades memory or compile time for either.
  *
- * The order matters in three places: positive-zero comes before anything that could tell −0.0 from +0.0; folding comes
- * before shapes and identities, which look for constants; guard comes after them, so that what it adds stays as it is.
+ * The order matters in four places: positive-zero comes before anything that could tell −0.0 from +0.0; folding comes
+ * before shapes and identities, which look for constants; skip comes when affines are what they will be; guard comes after
+ * them, so that what it adds stays as it is.
  *
  * What has been counted has been through all of this: any level leaves it as it is (pipeline_run).
  */

@@ -5,12 +5,15 @@
 
 Where ../shared/data/nets is beside the tree, for every NAME.onnx (or .onnx.gz) there:
   reference   `cnetc run` natively and with the interpreter agree with NAME.y.npy (f64 arithmetic on the same weights) within
-              1e-4 + 1e-4 of the output's range (normal_1000 with --compute=f64: its values pass through 1e8), at -O0 and at the default
-  bits        and the two are bit-identical to each other
-  text        --emit=ir reads back and prints the same text; --passes= runs on that dump
+              1e-4 + 1e-4 of the output's range (normal_1000 with --compute=f64: its values pass through 1e8), at -O0, -O1 and -O2, and
+              the two are bit-identical to each other
   ops         --ops=json has all its fields; the interpreter's counters = the native ones; mean <= max <= bound; dense networks: all equal
-and always, on examples/: the same three without a reference, and the accuracy of the digits.
---quick takes fewer rows, and leaves out the network whose file unpacks to 336 MB (for sanitized builds).
+  saving      the mean over the reference inputs is as many times less than dense as it was measured to be (SAVING)
+  bits        -O0, -O1, -O2 and every forced lowering, under both contractions, at every x86-64 level this CPU has, and the interpreter
+              of -O0 and -O2: bit for bit the same
+  text        --emit=ir reads back and prints the same text; --passes= runs on that dump
+and always, on examples/: the same without a reference, and the accuracy of the digits.
+--quick takes fewer rows and one level, and leaves out the network whose file unpacks to 336 MB (for sanitized builds).
 Ends with `# N passed, N failed, N skipped`.
 """
 import concurrent.futures
@@ -35,8 +38,12 @@ BYTE_FIELDS = ("model_bytes", "fallback_bytes", "dense_bytes")
 # acasxu: 5-50-50-50-50-50-50-5 and 5 subtractions of the mean.
 DENSE = {"acasxu_1_1": {"mul": 13000, "add": 13000 + 5, "cmp": 300, "total": 26305},
          "acasxu_2_3": {"mul": 13000, "add": 13000 + 5, "cmp": 300, "total": 26305}}
+# How many times less than dense, at least: mean operations, counted exactly, input-zero tests included.
+SAVING = {"acasxu_1_1": 3.4, "acasxu_2_3": 3.1, "mnist_256x4": 6.8, "mnist_256x2": 6.2, "vcas_01": 2.1, "cartpole": 1.65, "tll_16": 69,
+          "tll_8": 21, "lindex": 4}
 COMPUTE = {"normal_1000": ["--compute=f64"]}
 HUGE = {"normal_1000"}
+LOWERINGS = ("dense", "mask", "list", "branch", "gather")
 
 
 class Failure(Exception):
@@ -49,6 +56,7 @@ class Tester:
     def __init__(self, cnetc, source, x, folder, options):
         self.cnetc, self.source, self.x, self.folder, self.options = cnetc, source, x, folder, options
         self.passed, self.failures = 0, []
+        self.said = {}                                      # by level: what --ops=json said natively
 
     def cnetc_run(self, *args):
         """stdout of one cnetc command, which must succeed."""
@@ -105,6 +113,29 @@ class Tester:
                 at = np.unravel_index(np.nanargmax(off), off.shape)
                 raise Failure(f"differs from the reference by {off[at]:g} at {[int(i) for i in at]}, allowed {allowed:g}")
         self.check_ops(native_ops, interpreted_ops, level, len(native), by_hand)
+        self.said[level] = native_ops
+
+    def outputs(self, *options):
+        """Outputs as bit patterns."""
+        out = self.path("bits.npy")
+        self.cnetc_run("run", self.source, "--input", self.x, "--output", out, *self.options, *options)
+        y = np.load(out)
+        return y.view({4: np.uint32, 8: np.uint64}[y.dtype.itemsize])
+
+    def bits(self, contract, runs):
+        """Every run against the interpreter of -O0."""
+        contraction = f"--fp-contract={contract}"
+        wanted = self.outputs("-O0", contraction, "--engine=interp")
+        for run in runs:
+            differ = np.argwhere(self.outputs(contraction, *run) != wanted)
+            if len(differ):
+                raise Failure(f"{len(differ)} of {wanted.size} outputs are not those of the interpreter at -O0, first at {differ[0].tolist()}")
+
+    def saving(self, times):
+        for level in ("-O1", "-O2"):
+            dense, mean = (self.said[level][field]["total"] for field in ("dense_ops", "mean_ops"))
+            if mean * times > dense:
+                raise Failure(f"{level}: {mean} operations in the mean, {dense} dense: {dense / mean:.3f} times less, not {times}")
 
     def check_ops(self, native, interpreted, level, rows, by_hand):
         for said in native, interpreted:
@@ -151,7 +182,34 @@ class Tester:
             raise Failure("--passes= printed nothing")
 
 
-def test_net(cnetc, source, x, y, quick, name):
+def levels_here(cnetc, source, x):
+    """--isa options that this CPU has; [()] where levels are not known."""
+    levels = [f"--isa=v{n}" for n in (1, 2, 3, 4)]
+    fine = [level for level in levels
+            if subprocess.run([cnetc, "run", source, "--input", x, level], capture_output=True, stdin=subprocess.DEVNULL).returncode == 0]
+    return [(level,) for level in fine] or [()]
+
+
+def forced_pipelines(cnetc):
+    """-O1 with each lowering forced, as --passes."""
+    said = subprocess.run([cnetc, "--print-passes"], capture_output=True, text=True, check=True).stdout
+    passes = next(line.split()[1] for line in said.splitlines() if line.startswith("-O1:"))
+    return [(f"--passes={passes},lower(force={lowering})",) for lowering in LOWERINGS]
+
+
+def bit_runs(cnetc, name, quick, levels):
+    """[(contraction, [options of a run])]: everything, but for what huge networks and sanitized builds take too long for."""
+    forced, chosen, interpreted = forced_pipelines(cnetc), ("-O2",), ("-O2", "--engine=interp")
+    if name in HUGE:
+        return [("off", [(*variant, *levels[-1]) for variant in (chosen, *forced[:3])])]
+    if quick:
+        return [("off", [(*variant, *levels[-1]) for variant in (("-O1",), chosen, *forced)]), ("fma", [interpreted])]
+    fused = [level for level in levels if level not in (("--isa=v1",), ("--isa=v2",))]
+    return [(contract, [interpreted] + [(*variant, *level) for variant in (("-O0",), ("-O1",), chosen, *forced) for level in use])
+            for contract, use in (("off", levels), ("fma", fused))]
+
+
+def test_net(cnetc, source, x, y, quick, name, levels):
     with tempfile.TemporaryDirectory(prefix="cnet-nets-") as folder:
         reference = np.load(y) if y else None
         if quick:
@@ -160,8 +218,12 @@ def test_net(cnetc, source, x, y, quick, name):
             x = os.path.join(folder, "x.npy")
             np.save(x, rows)
         tester = Tester(cnetc, source, x, folder, COMPUTE.get(name, []))
-        for level in ("-O0", "-O2"):
+        for level in ("-O0", "-O2") if name in HUGE else ("-O0", "-O1", "-O2"):
             tester.part(f"values and counts {level}", tester.agree, level, reference, DENSE.get(name))
+        if name in SAVING and not quick and "-O2" in tester.said and "-O1" in tester.said:
+            tester.part("saving", tester.saving, SAVING[name])
+        for contract, runs in bit_runs(cnetc, name, quick, levels):
+            tester.part(f"bits {contract}", tester.bits, contract, runs)
         tester.part("text", tester.text)
         return tester.passed, tester.failures
 
@@ -217,8 +279,9 @@ def main(argv):
             skipped += sum(j[0] in HUGE for j in jobs)
             jobs = [j for j in jobs if j[0] not in HUGE]
         jobs.sort(key=lambda j: j[0] not in HUGE)               # the longest first
+        levels = levels_here(cnetc, os.path.join(small, "xor.cnet"), os.path.join(folder, "xor.npy"))
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            futures = [pool.submit(test_net, cnetc, source, x, y, quick, name) for name, source, x, y in jobs]
+            futures = [pool.submit(test_net, cnetc, source, x, y, quick, name, levels) for name, source, x, y in jobs]
             if not names or "digits" in names:
                 futures.append(pool.submit(test_digits, cnetc))
             for future in futures:

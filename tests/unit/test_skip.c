@@ -4,6 +4,7 @@
  *                       -O1, -O2 and every forced lowering, bit for bit; native counters = what the interpreter executes = tallies =
  *                       the formula at the recorded events <= the bound; and no more than -O0, but for the tests of inputs
  *   shapes              layers whose sizes lie around words of a set, vectors and tiles, with every number of chains
+ *   weights from memory large matrices, which are read in another order
  *   profiles            decide what is tested and how it is walked, never a value
  *
  * Biases turn all neurons on or off now and then: both sides of what is chosen at run time. Where weights are zero and values are not
@@ -454,6 +455,39 @@ static void test_shapes(void)
         try_all(&(Plan){1000 + 3 * i, make_shapes_of, &cols[i], NULL, 2});
 }
 
+/* ---- weights from memory -------------------------------------------------------------------------------------------------- */
+
+enum { FAR = 4 << 20 };                           /* bytes: so large a matrix is read column by column (backend/columns.c) */
+
+static void make_far(Case *c, const void *what)
+{
+    Maker m = begin(c, *(const Style *)what, 7);
+    uint32_t cols = 600, rows = FAR / (type_element_bytes(m.s.w) * cols) + 10;
+    m.h = build_unary(&m.b, OP_relu, layer(c, &m.b, &m.s, m.h, cols, 1));
+    m.h = layer(c, &m.b, &m.s, m.h, rows, 1);
+    if (c->seed % 3)
+        m.h = build_unary(&m.b, OP_relu, m.h);
+    give_out(&m, m.h);
+    finish(&m);
+}
+
+static void test_far(void)
+{
+    Style styles[] = {{.x = type_f32(), .w = type_f32(), .scale = 1}, {.x = type_f32(), .w = type_f32(), .scale = 1, .zeros = 30},
+                      {.x = type_f64(), .w = type_f32(), .scale = 1, .bias = BIAS_all_on}};
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        Plan p = {3000 + seed, make_far, &styles[seed % 3], NULL, 3};
+        Case c = made(&p, NULL, 2, false);
+        size_t lists = 0;
+        OpWalk walk;
+        FOR_EACH_OP (walk, op, c.net)
+            lists += op->kind == OP_affine && op->lower == LOWER_list;
+        CU_ASSERT_EQUAL(lists, 1);
+        arena_free(c.arena);
+        try_all(&p);
+    }
+}
+
 /* ---- profiles -------------------------------------------------------------------------------------------------------------- */
 
 typedef struct Profiled { uint32_t width; Bias bias; } Profiled;
@@ -519,5 +553,6 @@ void suite_skip(void)
     CU_pSuite s = CU_add_suite("skip", NULL, NULL);
     CU_add_test(s, "random networks", test_random);
     CU_add_test(s, "sizes around words, vectors and tiles", test_shapes);
+    CU_add_test(s, "weights from memory", test_far);
     CU_add_test(s, "profiles", test_profiles);
 }
