@@ -7,9 +7,8 @@
  *
  * In: constants in layouts, the finished object (ELF). Out: the same object with its weights in. The one idea: LLVM would
  * hold every byte twice (as a constant, as a section), and a compiler of a large model would need three times its size;
- * a run of zeros costs nothing. The 1 keeps optimisers from seeing a uniform constant and folding loads of it.
- *
- * Only layouts that kernels read through pointers are placed so: code that loads from the global itself could be folded.
+ * a run of zeros costs nothing. `externally_initialized` keeps optimisers from taking the zeros for the weights, wherever
+ * a kernel that is made in place loads from a constant address; the 1 keeps the section from being one without bytes.
  */
 #include "gen.h"
 
@@ -39,6 +38,7 @@ LLVMValueRef be_weights_later(Emitter *e, const Const *c, const Layout *l, const
     LLVMValueRef init = LLVMConstStructInContext(e->c, field, 2, true), g = LLVMAddGlobal(e->module, LLVMTypeOf(init), name);
     LLVMSetInitializer(g, init);
     LLVMSetGlobalConstant(g, true);
+    LLVMSetExternallyInitialized(g, true);        /* its bytes come later: a load at a constant place must not become a 0 */
     LLVMSetLinkage(g, LLVMInternalLinkage);
     LLVMSetAlignment(g, e->target.align);
     size_t len;
