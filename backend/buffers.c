@@ -243,6 +243,8 @@ static void scan(Planner *p, const Block *block)
         for (size_t i = mark; i < p->late.len; i++)
             if (p->late.at[i].loop == op)
                 use(p, p->late.at[i].value, end);
+        if (op->kind == OP_each)                  /* read in every round */
+            use(p, op_operand(op, EACH_over), end);
         for (uint32_t i = 0; i < op->n_results; i++)
             use(p, op->result[i], end);
         for (uint32_t r = 0; r < op->n_regions; r++)

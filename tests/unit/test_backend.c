@@ -5,6 +5,7 @@
  *   weights of sets     `weigh` for every width of element and every size around words and vectors
  *   dense layers        every size that makes another kernel: rows and columns around vectors, tiles and chains
  *   indices             inputs that are none are refused as the interpreter refuses them
+ *   walks               lists and sets stay as they are while a loop goes through them
  *   odd values          NaN, infinities, -0.0, in weights, biases and inputs
  *   sizes, symbols      what be_sizes says; names that are no C identifiers
  *   refusals            targets and options that cannot be had are diagnostics
@@ -321,6 +322,45 @@ static void test_indices(void)
     arena_free(c.arena);
 }
 
+/* ---- loops over lists and sets ------------------------------------------------------------------------------------------------- */
+
+/* What is walked is read in every round, so nothing of the body may lie in its place: more than a word of it. */
+static const char walking[] =
+    "format_version 1\n"
+    "network @n(%x: f32[5], %z: f32[200]) -> (y: f32[5], u: f32[5]) {\n"
+    "    %i, %v = topk %x, k = 3 : idx[5][3], f32[3]\n"
+    "    %y = each %i, %x : f32[5] { |%k: idx[5], %a: f32[5]|\n"
+    "        %e = index %x, %k : f32\n"
+    "        %w = splat %e : f32[5]\n"
+    "        %t = tanh %w : f32[5]\n"
+    "        %b = mul %t, %a : f32[5]\n"
+    "        %c = add %b, %w : f32[5]\n"
+    "        yield %c\n"
+    "    }\n"
+    "    %s = active %z, pred = gt0 : set[200]\n"
+    "    %u = each %s, %x : f32[5] { |%k: idx[200], %a: f32[5]|\n"
+    "        %e = index %z, %k : f32\n"
+    "        %w = splat %e : f32[5]\n"
+    "        %t = tanh %w : f32[5]\n"
+    "        %b = mul %t, %a : f32[5]\n"
+    "        %c = add %b, %w : f32[5]\n"
+    "        yield %c\n"
+    "    }\n"
+    "    return %y, %u\n"
+    "}\n";
+
+static void test_walks(void)
+{
+    Case c = case_new(11);
+    c.m = ir_read_text(c.arena, c.diags, "t", walking, strlen(walking));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c.m);
+    c.net = c.m->networks.at[0];
+    check(&c, 8);
+    c.options.max_stack = 64;
+    check(&c, 8);
+    arena_free(c.arena);
+}
+
 /* ---- odd values ------------------------------------------------------------------------------------------------------------------ */
 
 /* -0.0 in the bias, infinities times zero, NaN through a relu: samples 1 and 3 of check() are wild, and so are weights. */
@@ -472,6 +512,7 @@ void suite_backend(void)
     CU_add_test(s, "layers of every shape", test_shapes);
     CU_add_test(s, "integers of many words", test_many_words);
     CU_add_test(s, "indices that are none", test_indices);
+    CU_add_test(s, "loops over lists and sets", test_walks);
     CU_add_test(s, "NaN, infinity, -0.0", test_odd_values);
     CU_add_test(s, "sizes and scratch", test_sizes);
     CU_add_test(s, "symbols", test_symbols);
