@@ -110,7 +110,8 @@ LLVMValueRef be_worst_status(Emitter *e, LLVMValueRef s, LLVMValueRef worst)
  *      |stride| >= count   is   stride + (count - 1) > 2 (count - 1), without a sign                                     */
 static void share(Emitter *e, const Network *net, LLVMValueRef fn, LLVMValueRef shared)
 {
-    LLVMBasicBlockRef together = LLVMAppendBasicBlockInContext(e->c, fn, "together"), alone = LLVMAppendBasicBlockInContext(e->c, fn, "alone");
+    LLVMBasicBlockRef together = LLVMAppendBasicBlockInContext(e->c, fn, "together");
+    LLVMBasicBlockRef alone = LLVMAppendBasicBlockInContext(e->c, fn, "alone");
     LLVMValueRef apart = LLVMBuildICmp(e->b, LLVMIntUGT, LLVMGetParam(fn, 0), LLVMConstInt(e->size, 1, 0), "");
     for (uint32_t i = 0; i < net->n_outputs; i++) {
         uint64_t count = type_count(net->output[i].type);
@@ -166,7 +167,7 @@ static LLVMValueRef batch(Emitter *e, const Network *net, const Plan *plan, cons
     return fn;
 }
 
-/*   int NAME_run_batch(size_t n, const void *const in[], void *const out[], const ptrdiff_t stride[])      (in this process, for tests)   */
+/*   int NAME_run_batch(size_t n, const void *const in[], void *const out[], const ptrdiff_t stride[])      (for be_jit_batch)   */
 static void generic_batch(Emitter *e, const Network *net, const char *name, LLVMValueRef all)
 {
     LLVMTypeRef params[4] = {e->size, e->ptr, e->ptr, e->ptr};

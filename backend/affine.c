@@ -279,7 +279,8 @@ Shape be_layer_shape(Fn *f, const Op *op)
 {
     Value result = op->result[0];
     Lower how = f->plan->lowering[result].how;
-    Shape s = {.weights = be_layout_weights(&f->e->target, f->net, op, how), .sum = type_element(value_type(f->net, result)), .walk = walk_of(how)};
+    Shape s = {.weights = be_layout_weights(&f->e->target, f->net, op, how), .walk = walk_of(how)};
+    s.sum = type_element(value_type(f->net, result));
     s.chains = type_is_float(s.sum) ? be_chains(op, AFFINE_order) : 1;
     s.relu = f->plan->fused_relu[result] != 0;
     s.nonzero = op_skips_zeros(op) && s.walk != WALK_gather;

@@ -113,8 +113,9 @@ static bool bodies(Emitter *e, const Network *net, const Plan *plan, Body kind, 
         if (!body[i])
             return false;
         LLVMSetLinkage(body[i], LLVMInternalLinkage);
+        char *alone = str_printf(e->arena, "%s%s%s", symbol, visible[kind] ? visible[kind] : "", level->name);
         if (visible[kind] && *level->name)
-            LLVMAddAlias2(e->module, LLVMGlobalGetValueType(body[i]), 0, body[i], str_printf(e->arena, "%s%s%s", symbol, visible[kind], level->name));
+            LLVMAddAlias2(e->module, LLVMGlobalGetValueType(body[i]), 0, body[i], alone);
     }
     return true;
 }

@@ -147,8 +147,8 @@ static void check(Case *c)
         CU_ASSERT_PTR_NOT_NULL(jit);
         for (uint64_t how = 0; jit && how < sizeof sizes / sizeof *sizes; how++)
             if (!agree(c, jit, sizes[how], how)) {
-                fprintf(stderr, "seed %llu, level %d, %zu inputs: a batch differs from its inputs one by one\n", (unsigned long long)c->seed, level,
-                        sizes[how]);
+                fprintf(stderr, "seed %llu, level %d, %zu inputs: a batch differs from its inputs one by one\n",
+                        (unsigned long long)c->seed, level, sizes[how]);
                 CU_FAIL("a batch differs");
                 break;
             }
@@ -194,8 +194,9 @@ static Value layer(Case *c, Builder *b, uint64_t *state, Value x, uint32_t cols,
 {
     OpInit active = {.kind = OP_active, .n_operands = 1, .operand = &x, .attr = {{.i = activity}}};
     Value set = l->lower == LOWER_auto ? 0 : build_op(b, &active)->result[0];
-    OpInit affine = {.kind = OP_affine, .n_operands = 5, .operand = (Value[5]){[AFFINE_x] = x, [AFFINE_cols] = set}, .cst = {numbers(c, type_matrix(type_f32(), rows, cols), state, true),
-                     numbers(c, type_vector(type_f32(), rows), state, true)}, .attr = {{.i = l->chains}, {.i = l->zeros ? ZEROS_skip : ZEROS_keep}}};
+    ConstId W = numbers(c, type_matrix(type_f32(), rows, cols), state, true), bias = numbers(c, type_vector(type_f32(), rows), state, true);
+    OpInit affine = {.kind = OP_affine, .n_operands = 5, .operand = (Value[5]){[AFFINE_x] = x, [AFFINE_cols] = set}, .cst = {W, bias},
+                     .attr = {{.i = l->chains}, {.i = l->zeros ? ZEROS_skip : ZEROS_keep}}};
     Op *op = build_op(b, &affine);
     op->lower = l->lower;
     op->below = l->below;
@@ -233,11 +234,22 @@ static void layers(const Layers *l)
 static void test_layers(void)
 {
     static const Layers all[] = {
-        {784, 256, 40, LOWER_auto, 0, 1, false, false}, {784, 256, 256, LOWER_mask, 700, 1, false, false}, {700, 208, 300, LOWER_list, 40, 1, true, false},
-        {1500, 17, 9, LOWER_auto, 0, 1, true, false}, {65, 1000, 700, LOWER_mask, 0, 1, false, false}, {300, 600, 40, LOWER_auto, 0, 4, false, false},
-        {3000, 230, 33, LOWER_mask, 64, 1, true, false}, {2300, 130, 50, LOWER_branch, 0, 1, false, false}, {900, 300, 200, LOWER_list, 500, 2, false, false},
-        {1300, 240, 100, LOWER_mask, 900, 1, false, true}, {600, 120, 80, LOWER_dense, 0, 1, false, true}, {64, 2500, 300, LOWER_mask, 50, 1, true, false},
-        {4600, 250, 40, LOWER_list, 4000, 1, false, false}, {530, 2100, 600, LOWER_auto, 0, 1, false, false}, {1100, 1033, 64, LOWER_list, 900, 1, true, false}};
+        {784, 256, 40, LOWER_auto, 0, 1, false, false},
+        {784, 256, 256, LOWER_mask, 700, 1, false, false},
+        {700, 208, 300, LOWER_list, 40, 1, true, false},
+        {1500, 17, 9, LOWER_auto, 0, 1, true, false},
+        {65, 1000, 700, LOWER_mask, 0, 1, false, false},
+        {300, 600, 40, LOWER_auto, 0, 4, false, false},
+        {3000, 230, 33, LOWER_mask, 64, 1, true, false},
+        {2300, 130, 50, LOWER_branch, 0, 1, false, false},
+        {900, 300, 200, LOWER_list, 500, 2, false, false},
+        {1300, 240, 100, LOWER_mask, 900, 1, false, true},
+        {600, 120, 80, LOWER_dense, 0, 1, false, true},
+        {64, 2500, 300, LOWER_mask, 50, 1, true, false},
+        {4600, 250, 40, LOWER_list, 4000, 1, false, false},
+        {530, 2100, 600, LOWER_auto, 0, 1, false, false},
+        {1100, 1033, 64, LOWER_list, 900, 1, true, false},
+    };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         layers(&all[i]);
 }

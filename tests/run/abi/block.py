@@ -12,7 +12,8 @@ def number():
 
 
 def matrix(name, rows, cols):
-    print("const @%s : f32[%d,%d] = [%s]" % (name, rows, cols, ", ".join("[%s]" % ", ".join(number() for _ in range(cols)) for _ in range(rows))))
+    values = ("[%s]" % ", ".join(number() for _ in range(cols)) for _ in range(rows))
+    print("const @%s : f32[%d,%d] = [%s]" % (name, rows, cols, ", ".join(values)))
 
 
 print("format_version 1")
