@@ -96,20 +96,49 @@ static LLVMValueRef byte_offset(Emitter *e, LLVMValueRef base, LLVMValueRef byte
     return LLVMBuildGEP2(e->b, e->i8, base, &bytes, 1, "");
 }
 
+/* s < 0 || worst < 0 ? min : max */
+LLVMValueRef be_worst_status(Emitter *e, LLVMValueRef s, LLVMValueRef worst)
+{
+    LLVMValueRef refused = LLVMBuildICmp(e->b, LLVMIntSLT, LLVMBuildOr(e->b, s, worst, ""), LLVMConstInt(e->i32, 0, 0), "");
+    LLVMValueRef less = LLVMBuildICmp(e->b, LLVMIntSLT, s, worst, "");
+    LLVMValueRef least = LLVMBuildSelect(e->b, less, s, worst, ""), most = LLVMBuildSelect(e->b, less, worst, s, "");
+    return LLVMBuildSelect(e->b, refused, least, most, "");
+}
+
+/* if (n > 1 && the outputs of no two inputs overlap) return shared(…): it writes the outputs of several inputs at once.
+ *
+ *      |stride| >= count   is   stride + (count - 1) > 2 (count - 1), without a sign                                     */
+static void share(Emitter *e, const Network *net, LLVMValueRef fn, LLVMValueRef shared)
+{
+    LLVMBasicBlockRef together = LLVMAppendBasicBlockInContext(e->c, fn, "together");
+    LLVMBasicBlockRef alone = LLVMAppendBasicBlockInContext(e->c, fn, "alone");
+    LLVMValueRef apart = LLVMBuildICmp(e->b, LLVMIntUGT, LLVMGetParam(fn, 0), LLVMConstInt(e->size, 1, 0), "");
+    for (uint32_t i = 0; i < net->n_outputs; i++) {
+        uint64_t count = type_count(net->output[i].type);
+        if (count == 0)
+            continue;
+        LLVMValueRef stride = LLVMGetParam(fn, 2 + 2 * (net->n_inputs + i));
+        LLVMValueRef moved = LLVMBuildAdd(e->b, stride, LLVMConstInt(e->size, count - 1, 0), "");
+        LLVMValueRef far = LLVMBuildICmp(e->b, LLVMIntUGT, moved, LLVMConstInt(e->size, 2 * (count - 1), 0), "");
+        apart = LLVMBuildAnd(e->b, apart, far, "");
+    }
+    LLVMBuildCondBr(e->b, apart, together, alone);
+    LLVMPositionBuilderAtEnd(e->b, together);
+    uint32_t n = LLVMCountParams(fn);
+    LLVMValueRef *args = NEW_ARRAY(e->arena, n + 1, LLVMValueRef);
+    LLVMGetParams(fn, args);
+    LLVMBuildRet(e->b, LLVMBuildCall2(e->b, LLVMGlobalGetValueType(shared), shared, args, n, ""));
+    LLVMPositionBuilderAtEnd(e->b, alone);
+}
+
 /*   int NAME_eval_batch(size_t n, (const T *x, ptrdiff_t sx)…, (U *y, ptrdiff_t sy)…, void *scratch?)
  *   { worst = 0; for (i = 0; i < n; i++) { s = eval(x + i sx, y + i sy); worst = s < 0 || worst < 0 ? min : max; } return worst; }  */
-static void batch(Emitter *e, const Network *net, const Plan *plan, const char *name, LLVMValueRef eval)
+static LLVMValueRef batch(Emitter *e, const Network *net, const Plan *plan, const char *name, LLVMValueRef eval, LLVMValueRef shared)
 {
-    uint32_t ports = net->n_inputs + net->n_outputs, n = 0;
-    LLVMTypeRef *params = NEW_ARRAY(e->arena, 2 * ports + 2, LLVMTypeRef);
-    params[n++] = e->size;
-    for (uint32_t i = 0; i < ports; i++) {
-        params[n++] = e->ptr;
-        params[n++] = e->size;
-    }
-    if (plan->scratch)
-        params[n++] = e->ptr;
-    LLVMValueRef fn = visible(e, name, LLVMFunctionType(e->i32, params, n, 0)), zero = LLVMConstInt(e->i32, 0, 0);
+    uint32_t ports = net->n_inputs + net->n_outputs;
+    LLVMValueRef fn = visible(e, name, be_batch_signature(e, net, plan)), zero = LLVMConstInt(e->i32, 0, 0);
+    if (shared)
+        share(e, net, fn, shared);
     LLVMBasicBlockRef entry = LLVMGetInsertBlock(e->b), head = LLVMAppendBasicBlockInContext(e->c, fn, "rows"),
                       body = LLVMAppendBasicBlockInContext(e->c, fn, "row"), done = LLVMAppendBasicBlockInContext(e->c, fn, "done");
     LLVMBuildBr(e->b, head);
@@ -124,12 +153,9 @@ static void batch(Emitter *e, const Network *net, const Plan *plan, const char *
         args[p] = byte_offset(e, LLVMGetParam(fn, 1 + 2 * p), LLVMBuildMul(e->b, i, stride, ""));
     }
     if (plan->scratch)
-        args[ports] = LLVMGetParam(fn, n - 1);
+        args[ports] = LLVMGetParam(fn, 1 + 2 * ports);
     LLVMValueRef s = LLVMBuildCall2(e->b, LLVMGlobalGetValueType(eval), eval, args, ports + plan->scratch, "status");
-    LLVMValueRef refused = LLVMBuildICmp(e->b, LLVMIntSLT, LLVMBuildOr(e->b, s, worst, ""), zero, "");
-    LLVMValueRef less = LLVMBuildICmp(e->b, LLVMIntSLT, s, worst, "");
-    LLVMValueRef least = LLVMBuildSelect(e->b, less, s, worst, ""), most = LLVMBuildSelect(e->b, less, worst, s, "");
-    LLVMValueRef next = LLVMBuildSelect(e->b, refused, least, most, "");
+    LLVMValueRef next = be_worst_status(e, s, worst);
     LLVMValueRef i1 = LLVMBuildAdd(e->b, i, LLVMConstInt(e->size, 1, 0), "");
     LLVMBuildBr(e->b, head);
     LLVMAddIncoming(i, &first, &entry, 1);
@@ -138,6 +164,24 @@ static void batch(Emitter *e, const Network *net, const Plan *plan, const char *
     LLVMAddIncoming(worst, &next, &body, 1);
     LLVMPositionBuilderAtEnd(e->b, done);
     LLVMBuildRet(e->b, worst);
+    return fn;
+}
+
+/*   int NAME_run_batch(size_t n, const void *const in[], void *const out[], const ptrdiff_t stride[])      (for be_jit_batch)   */
+static void generic_batch(Emitter *e, const Network *net, const char *name, LLVMValueRef all)
+{
+    LLVMTypeRef params[4] = {e->size, e->ptr, e->ptr, e->ptr};
+    LLVMValueRef fn = visible(e, name, LLVMFunctionType(e->i32, params, 4, 0));
+    uint32_t ports = net->n_inputs + net->n_outputs, n = 0;
+    LLVMValueRef *args = NEW_ARRAY(e->arena, 2 * ports + 2, LLVMValueRef);
+    args[n++] = LLVMGetParam(fn, 0);
+    for (uint32_t i = 0; i < ports; i++) {
+        bool in = i < net->n_inputs;
+        LLVMValueRef port = LLVMConstInt(e->size, in ? i : i - net->n_inputs, 0), number = LLVMConstInt(e->size, i, 0);
+        args[n++] = LLVMBuildLoad2(e->b, e->ptr, LLVMBuildInBoundsGEP2(e->b, e->ptr, LLVMGetParam(fn, in ? 1 : 2), &port, 1, ""), "");
+        args[n++] = LLVMBuildLoad2(e->b, e->size, LLVMBuildInBoundsGEP2(e->b, e->size, LLVMGetParam(fn, 3), &number, 1, ""), "");
+    }
+    LLVMBuildRet(e->b, LLVMBuildCall2(e->b, LLVMGlobalGetValueType(all), all, args, n, ""));
 }
 
 /* A call with the arguments from in[], out[], scratch, counts. */
@@ -292,13 +336,15 @@ uint64_t be_scratch_bytes(const Target *target, const Plan *plan)
     return plan->scratch ? plan->frame_bytes + target->align - 1 : 0;
 }
 
-void be_entry_points(Emitter *e, const Network *net, const Plan *plan, LLVMValueRef eval, LLVMValueRef counted)
+void be_entry_points(Emitter *e, const Network *net, const Plan *plan, LLVMValueRef eval, LLVMValueRef counted, LLVMValueRef shared)
 {
     char *symbol = be_symbol(e->arena, net, e->options);
     export(e, str_printf(e->arena, "%s_eval", symbol), eval);
     if (counted)
         export(e, str_printf(e->arena, "%s_eval_counted", symbol), counted);
-    batch(e, net, plan, str_printf(e->arena, "%s_eval_batch", symbol), eval);
+    LLVMValueRef all = batch(e, net, plan, str_printf(e->arena, "%s_eval_batch", symbol), eval, shared);
+    if (e->jit && shared)
+        generic_batch(e, net, str_printf(e->arena, "%s_run_batch", symbol), all);
     LLVMValueRef run = generic_run(e, net, plan, str_printf(e->arena, "%s_run", symbol), eval, counted);
     descriptor(e, net, plan, symbol, run, counted != NULL);
 }

@@ -86,13 +86,16 @@ static char *kernel_name(const Fn *f, const Shape *s)
         text_add(&name, ".%ucols", s->weights.cols);
     if (s->weights.long_tile)
         text_add(&name, ".long");
+    if (s->pitch)
+        text_add(&name, ".pitch%u", s->pitch);
     for (uint32_t c = 0; s->walk == WALK_gather && c < s->chains; c++)
         text_add(&name, "%s%u", c ? "-" : ".slots", s->weights.slots[c]);
     if (s->walk == WALK_gather)
         text_add(&name, ".%utiles", s->weights.n_tiles);
     if (s->walk != WALK_dense)
         text_add(&name, "%s%u", walks[s->walk], s->weights.cols);
-    text_add(&name, ".c%u%s%s%s%s", s->chains, s->relu ? ".relu" : "", s->bits ? ".bits" : "", s->nonzero ? ".nonzero" : "", f->net->options.contract == CONTRACT_fma ? ".fma" : "");
+    text_add(&name, ".c%u%s%s%s", s->chains, s->more ? ".more" : "", s->relu ? ".relu" : "", s->bits ? ".bits" : "");
+    text_add(&name, "%s%s", s->nonzero ? ".nonzero" : "", f->net->options.contract == CONTRACT_fma ? ".fma" : "");
     return name.at;
 }
 
@@ -113,7 +116,8 @@ static LLVMValueRef kernel(Fn *caller, const Shape *s)
     LLVMTypeRef params[N_PARAMS] = {e->ptr, e->ptr, e->ptr, e->ptr, s->walk == WALK_dense ? e->size : e->ptr, e->ptr};
     LLVMValueRef fn = LLVMAddFunction(e->module, name, LLVMFunctionType(e->void_, params, N_PARAMS, 0));
     unsigned noalias = LLVMGetEnumAttributeKindForName("noalias", 7);
-    LLVMAddAttributeAtIndex(fn, 4, LLVMCreateEnumAttribute(e->c, noalias, 0));
+    if (!s->more)
+        LLVMAddAttributeAtIndex(fn, 4, LLVMCreateEnumAttribute(e->c, noalias, 0));
     Kernel state = {.f = at, .s = s}, *k = &state;
     k->f.fn = fn;
     Resume here = be_function_begin(&k->f);
@@ -136,17 +140,6 @@ static LLVMValueRef kernel(Fn *caller, const Shape *s)
 
 /* ---- one layer ---- */
 
-/* An affine as its kernels see it. */
-typedef struct Layer {
-    const Op *op;
-    LLVMValueRef x, w, b, y;
-    LLVMValueRef set, word;       /* of columns: its words, and the only one if it is known as a value */
-    Value active;                 /* the set of its relu's active rows, made by the way; 0: not wanted */
-    LLVMValueRef bits;            /* where that set lies */
-    bool in_place;                /* kernels are made here, all of them: they return the word, and do not store bits */
-    uint32_t below;               /* all columns from so many active ones on; 0: never */
-} Layer;
-
 /* Makes the kernel here. Returns the word of active rows, or NULL. */
 static LLVMValueRef in_place(Fn *f, const Layer *layer, const Shape *s)
 {
@@ -154,6 +147,13 @@ static LLVMValueRef in_place(Fn *f, const Layer *layer, const Shape *s)
     k.cols = be_size(f->e, s->weights.cols);
     be_panel_kernel(&k);
     return k.out_word;
+}
+
+void be_call_kernel(Fn *f, const Layer *at, const Shape *s)
+{
+    LLVMValueRef fn = kernel(f, s), columns = s->walk == WALK_dense ? be_size(f->e, s->weights.cols) : at->set;
+    LLVMValueRef args[N_PARAMS] = {at->x, at->w, at->b, at->y, columns, s->bits ? at->bits : LLVMConstNull(f->e->ptr)};
+    LLVMBuildCall2(f->b, LLVMGlobalGetValueType(fn), fn, args, N_PARAMS, "");
 }
 
 static void call_tiles(Fn *f, const Layer *layer, const Shape *s, LLVMValueRef columns)
@@ -188,7 +188,7 @@ static LLVMValueRef evaluate(Fn *f, const Layer *layer, const Shape *s)
         columns = be_size(f->e, s->weights.cols);
     if (s->walk == WALK_list) {
         LLVMValueRef make = be_list_maker(f, s->weights.cols, s->chains);
-        columns = be_at_const(f, f->frame, f->plan->work[layer->op->result[0]]);
+        columns = be_at_const(f, f->work, f->plan->work[layer->op->result[0]]);
         LLVMBuildCall2(f->b, LLVMGlobalGetValueType(make), make, (LLVMValueRef[]){layer->set, columns}, 2, "");
     }
     call_tiles(f, layer, s, columns);
@@ -275,47 +275,71 @@ static Walk walk_of(Lower lower)
            lower == LOWER_gather ? WALK_gather : WALK_dense;
 }
 
-void be_affine(Fn *f, const Op *op)
+Shape be_layer_shape(Fn *f, const Op *op)
+{
+    Value result = op->result[0];
+    Lower how = f->plan->lowering[result].how;
+    Shape s = {.weights = be_layout_weights(&f->e->target, f->net, op, how), .walk = walk_of(how)};
+    s.sum = type_element(value_type(f->net, result));
+    s.chains = type_is_float(s.sum) ? be_chains(op, AFFINE_order) : 1;
+    s.relu = f->plan->fused_relu[result] != 0;
+    s.nonzero = op_skips_zeros(op) && s.walk != WALK_gather;
+    return s;
+}
+
+Layer be_layer(Fn *f, const Op *op, const Shape *s)
 {
     Emitter *e = f->e;
-    Value result = op->result[0], relu = f->plan->fused_relu[result], cols = op_operand(op, AFFINE_cols);
-    Lowering lowering = f->plan->lowering[result];
-    Shape s = {.weights = be_layout_weights(&e->target, f->net, op, lowering.how), .sum = type_element(value_type(f->net, result)),
-               .walk = walk_of(lowering.how)};
-    s.chains = type_is_float(s.sum) ? be_chains(op, AFFINE_order) : 1;
-    s.relu = relu != 0;
-    s.nonzero = op_skips_zeros(op) && s.walk != WALK_gather;
+    Value result = op->result[0], active = f->plan->fused_active[result];
+    Layout bias = be_layout_bias(&e->target, f->net, op, f->plan->lowering[result].how);
+    Layer layer = {.op = op, .active = be_is_wanted(f, active) ? active : 0};
+    layer.w = slot_of(f, be_constant(e, f->m, op->cst[AFFINE_W], &s->weights), op, AFFINE_i, s->weights.slot_bytes);
+    layer.b = slot_of(f, be_constant(e, f->m, op->cst[AFFINE_b], &bias), op, AFFINE_j, bias.slot_bytes);
+    if (s->walk == WALK_gather) {
+        Layout columns = be_layout_columns(&s->weights);
+        layer.set = be_constant(e, f->m, op->cst[AFFINE_W], &columns);
+    }
+    return layer;
+}
+
+void be_find_values(Fn *f, Layer *layer, const Shape *s)
+{
+    const Op *op = layer->op;
+    layer->x = be_place(f, op_operand(op, AFFINE_x)).at;
+    layer->y = be_define(f, op->result[0]).at;
+    if (s->walk != WALK_gather && s->walk != WALK_dense) {
+        layer->set = be_place(f, op_operand(op, AFFINE_cols)).at;
+        layer->word = f->word[op_operand(op, AFFINE_cols)];
+    }
+    if (layer->active)
+        layer->bits = be_define(f, layer->active).at;
+}
+
+void be_make_active(Fn *f, const Layer *layer, const Shape *s, LLVMValueRef word)
+{
+    if (s->bits)
+        settle_active(f, layer, s, word);
+    else if (layer->active)
+        be_active(f, s->sum, ACTIVITY_notle0, layer->y, s->weights.rows, layer->active);
+}
+
+void be_affine(Fn *f, const Op *op)
+{
+    Shape s = be_layer_shape(f, op);
     if (s.weights.rows == 0)
         return;
-    Layout bias = be_layout_bias(&e->target, f->net, op, lowering.how);
-    Layer layer = {.op = op, .active = be_is_wanted(f, f->plan->fused_active[result]) ? f->plan->fused_active[result] : 0};
-    layer.w = slot_of(f, be_constant(e, f->m, op->cst[AFFINE_W], &s.weights), op, AFFINE_i, s.weights.slot_bytes);
-    layer.b = slot_of(f, be_constant(e, f->m, op->cst[AFFINE_b], &bias), op, AFFINE_j, bias.slot_bytes);
-    layer.x = be_place(f, op_operand(op, AFFINE_x)).at;
-    layer.y = be_define(f, result).at;
-    if (s.walk == WALK_gather) {
-        Layout columns = be_layout_columns(&s.weights);
-        layer.set = be_constant(e, f->m, op->cst[AFFINE_W], &columns);
-    } else if (s.walk != WALK_dense) {
-        layer.set = be_place(f, cols).at;
-        layer.word = f->word[cols];
-    }
-    if (layer.active)
-        layer.bits = be_define(f, layer.active).at;
+    Layer layer = be_layer(f, op, &s);
+    LLVMValueRef word = NULL;
+    be_find_values(f, &layer, &s);
     if (op_operand(op, AFFINE_rows)) {
         some_rows(f, &layer, &s);
     } else {
         s.bits = layer.active && be_can_store_bits(f->level, &s);
         Shape all = s;
         all.walk = WALK_dense;
-        layer.below = lowering.below;
+        layer.below = f->plan->lowering[op->result[0]].below;
         layer.in_place = belongs_in_place(f, &s) && (layer.below == 0 || belongs_in_place(f, &all));
-        LLVMValueRef word = layer.below > 0 ? few_or_all(f, &layer, &s) : evaluate(f, &layer, &s);
-        if (s.bits) {
-            settle_active(f, &layer, &s, word);
-            return;
-        }
+        word = layer.below > 0 ? few_or_all(f, &layer, &s) : evaluate(f, &layer, &s);
     }
-    if (layer.active)
-        be_active(f, type_element(value_type(f->net, relu)), ACTIVITY_notle0, layer.y, s.weights.rows, layer.active);
+    be_make_active(f, &layer, &s, word);
 }

@@ -17,6 +17,7 @@ typedef struct TargetOptions {
     bool pic;                     /* default true: shared objects link it */
     const char *prefix;           /* --prefix, prepended to every symbol; NULL: none */
     uint64_t max_stack;           /* --max-stack; 0: 64 KiB hosted, 4 KiB freestanding */
+    bool share_always;            /* for tests: NAME_eval_batch evaluates blocks of inputs however few the weights are */
     const char *options_text;     /* for the descriptor: how the compiler was called, without paths */
 } TargetOptions;
 
@@ -48,6 +49,10 @@ Jit *be_jit(Arena *arena, const Network *net, const TargetOptions *options, int 
 /* The evaluator's generic entry (see cnet_network.run in runtime/cnet.h): `counts` as Counts, NULL if not wanted. One
  * thread at a time: the Jit owns the scratch memory of a wide network. */
 int be_jit_run(Jit *jit, const void *const *inputs, void *const *outputs, Counts *counts);
+
+/* NAME_eval_batch with `share_always`: addresses and strides (inputs, then outputs) in arrays. False where the network has no
+ * block of inputs. */
+bool be_jit_batch(Jit *jit, size_t n, const void *const *inputs, void *const *outputs, const ptrdiff_t *strides, int *status);
 
 /* ---- targets.c ------------------------------------------------------------------------------------------------------- */
 

@@ -26,6 +26,7 @@ typedef struct Planner {
     uint32_t *start, *last;       /* by Value: the interval */
     uint32_t *uses;
     uint32_t n;
+    bool apart;                   /* workspaces are not in the frame */
     Vec(LateUse) late;            /* uses inside loops whose end is not numbered yet */
 } Planner;
 
@@ -395,6 +396,14 @@ static int by_start(const void *a, const void *b)
     return x->start != y->start ? (x->start < y->start ? -1 : 1) : x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
+static uint64_t workspace_bytes(const Planner *p, const Op *op)
+{
+    uint64_t bytes = be_workspace_bytes(p->plan, p->net, op);
+    if (p->apart && bytes > p->plan->work_bytes)
+        p->plan->work_bytes = bytes;
+    return p->apart ? 0 : bytes;
+}
+
 static void assign_offsets(Planner *p)
 {
     Vec(Interval) all = {0}, live = {0};          /* live: by ascending offset */
@@ -410,7 +419,7 @@ static void assign_offsets(Planner *p)
             }
         }
         const Op *op = value_op(p->net, v);
-        uint64_t own = op && op->result[0] == v && p->start[v] ? be_workspace_bytes(p->plan, p->net, op) : 0;
+        uint64_t own = op && op->result[0] == v && p->start[v] ? workspace_bytes(p, op) : 0;
         if (own > 0) {
             Interval it = {p->start[v], p->start[v], (own + align - 1) / align * align, &p->plan->work[v]};
             vec_push(p->arena, all, it);
@@ -469,12 +478,12 @@ static void want(Planner *p)
         }
 }
 
-Plan be_plan(Arena *arena, const Target *target, const Network *net)
+static Plan plan_of(Arena *arena, const Target *target, const Network *net, bool apart)
 {
     uint32_t n = (uint32_t)net->values.len;
     Plan plan = {.lowering = be_lowerings(arena, net), .home = NEW_ARRAY(arena, n, Home), .fused_relu = NEW_ARRAY(arena, n, Value), .fused_active = NEW_ARRAY(arena, n, Value),
                  .wanted = NEW_ARRAY(arena, n, uint8_t), .work = NEW_ARRAY(arena, n, uint64_t), .stage = NEW_ARRAY(arena, n, uint64_t)};
-    Planner planner = {.arena = arena, .target = target, .net = net, .plan = &plan, .n = n}, *p = &planner;
+    Planner planner = {.arena = arena, .target = target, .net = net, .plan = &plan, .n = n, .apart = apart}, *p = &planner;
     p->start = NEW_ARRAY(arena, n, uint32_t);
     p->last = NEW_ARRAY(arena, n, uint32_t);
     p->uses = network_count_uses(arena, net);
@@ -494,4 +503,14 @@ Plan be_plan(Arena *arena, const Target *target, const Network *net)
     assign_offsets(p);
     plan.scratch = plan.frame_bytes > target->max_stack;
     return plan;
+}
+
+Plan be_plan(Arena *arena, const Target *target, const Network *net)
+{
+    return plan_of(arena, target, net, false);
+}
+
+Plan be_batch_plan(Arena *arena, const Target *target, const Network *net)
+{
+    return plan_of(arena, target, net, true);
 }

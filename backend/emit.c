@@ -97,21 +97,25 @@ static bool is_narrow_enough(Emitter *e, const Network *net)
     return true;
 }
 
-static bool bodies(Emitter *e, const Network *net, const Plan *plan, bool counted, LLVMValueRef *body)
+typedef enum Body { BODY_eval, BODY_counted, BODY_batch } Body;
+
+static bool bodies(Emitter *e, const Network *net, const Plan *plan, Body kind, LLVMValueRef *body)
 {
+    static const char *const internal[] = {".body", ".counted", ".batch"}, *const visible[] = {"_eval_", NULL, "_eval_batch_"};
     char *symbol = be_symbol(e->arena, net, e->options);
     for (uint32_t i = 0; i < e->target.n_levels; i++) {
         const Level *level = &e->target.level[i];
         body[i] = NULL;
         if (net->options.contract == CONTRACT_fma && !level->fma)
             continue;
-        char *name = str_printf(e->arena, "%s%s%s%s", symbol, counted ? ".counted" : ".body", *level->name ? "." : "", level->name);
-        body[i] = be_body(e, net, plan, level, name, counted);
+        char *name = str_printf(e->arena, "%s%s%s%s", symbol, internal[kind], *level->name ? "." : "", level->name);
+        body[i] = kind == BODY_batch ? be_batch_body(e, net, level, name) : be_body(e, net, plan, level, name, kind == BODY_counted);
         if (!body[i])
             return false;
         LLVMSetLinkage(body[i], LLVMInternalLinkage);
-        if (!counted && *level->name)
-            LLVMAddAlias2(e->module, LLVMGlobalGetValueType(body[i]), 0, body[i], str_printf(e->arena, "%s_eval_%s", symbol, level->name));
+        char *alone = str_printf(e->arena, "%s%s%s", symbol, visible[kind] ? visible[kind] : "", level->name);
+        if (visible[kind] && *level->name)
+            LLVMAddAlias2(e->module, LLVMGlobalGetValueType(body[i]), 0, body[i], alone);
     }
     return true;
 }
@@ -133,18 +137,24 @@ bool be_network(Emitter *e, const Network *net)
         return false;
     Plan plan = be_plan(e->arena, &e->target, net);
     char *symbol = be_symbol(e->arena, net, e->options);
-    LLVMValueRef body[MAX_LEVELS], counted_body[MAX_LEVELS], counted = NULL;
-    if (!bodies(e, net, &plan, false, body))
+    LLVMValueRef body[MAX_LEVELS], counted = NULL, batch = NULL;
+    if (!bodies(e, net, &plan, BODY_eval, body))
         return false;
     LLVMSetCurrentDebugLocation2(e->b, NULL);
     LLVMValueRef eval = be_dispatch(e, str_printf(e->arena, "%s.eval", symbol), be_signature(e, net, &plan, false), body);
     if (network_is_counted(net)) {
-        if (!bodies(e, net, &plan, true, counted_body))
+        if (!bodies(e, net, &plan, BODY_counted, body))
             return false;
         LLVMSetCurrentDebugLocation2(e->b, NULL);
-        counted = be_dispatch(e, str_printf(e->arena, "%s.eval_counted", symbol), be_signature(e, net, &plan, true), counted_body);
+        counted = be_dispatch(e, str_printf(e->arena, "%s.eval_counted", symbol), be_signature(e, net, &plan, true), body);
     }
-    be_entry_points(e, net, &plan, eval, counted);
+    if (be_batch_shares(e, net, &plan)) {
+        if (!bodies(e, net, &plan, BODY_batch, body))
+            return false;
+        LLVMSetCurrentDebugLocation2(e->b, NULL);
+        batch = be_dispatch(e, str_printf(e->arena, "%s.eval_batch", symbol), be_batch_signature(e, net, &plan), body);
+    }
+    be_entry_points(e, net, &plan, eval, counted, batch);
     return true;
 }
 

@@ -194,12 +194,16 @@ static void emit_op(Fn *f, const Op *op)
     ICE("op %d has no lowering", (int)op->kind);
 }
 
+void be_op(Fn *f, const Op *op)
+{
+    be_debug_place(f->e, op->span);
+    emit_op(f, op);
+}
+
 void be_block(Fn *f, const Block *block)
 {
-    for (const Op *op = block->first; op; op = op->next) {
-        be_debug_place(f->e, op->span);
-        emit_op(f, op);
-    }
+    for (const Op *op = block->first; op; op = op->next)
+        be_op(f, op);
 }
 
 /* ---- the function around them ---- */
@@ -301,6 +305,7 @@ static void prologue(Fn *f)
         f->frame = LLVMBuildAlloca(f->b, LLVMArrayType2(e->i8, f->plan->frame_bytes), "frame");
         LLVMSetAlignment(f->frame, e->target.align);
     }
+    f->work = f->frame;
     f->status = LLVMBuildAlloca(f->b, e->i32, "status");
     for (int k = 0; f->counts && k < 4; k++) {
         f->counter[k] = LLVMBuildAlloca(f->b, e->i64, "counter");

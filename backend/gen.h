@@ -121,6 +121,7 @@ typedef struct Plan {
     Value *fused_active;          /* by Value: the set of that relu's active elements, which the affine makes too; 0: none */
     uint8_t *wanted;              /* by Value: WANTED_… by bodies of what kind; sets, and what is counted with */
     uint64_t *work;               /* by Value: workspace of the op that makes it, within the frame */
+    uint64_t work_bytes;          /* be_batch_plan: of the largest workspace, which is not in the frame; else 0 */
     uint32_t n_affine;            /* affine ops of the network */
     uint64_t *stage;              /* by Value: loop accumulators that need a second buffer while they are exchanged; ~0: none */
     uint64_t frame_bytes;
@@ -128,6 +129,8 @@ typedef struct Plan {
 } Plan;
 
 Plan be_plan(Arena *arena, const Target *target, const Network *net);
+/* The same for blocks of inputs: each has a frame, and one workspace is enough for all. */
+Plan be_batch_plan(Arena *arena, const Target *target, const Network *net);
 /* Bytes of a value in memory: tensors, sets (as 64-bit words). */
 uint64_t be_type_bytes(Type t);
 bool be_in_memory(Type t);                        /* tensors and sets; scalars are SSA values */
@@ -206,12 +209,14 @@ typedef struct Fn {
     const Plan *plan;
     const Level *level;
     LLVMValueRef fn, frame, counts;
+    LLVMValueRef work;            /* where the offsets of workspaces begin: the frame, or a place beside it */
     LLVMBasicBlockRef entry, exit;
     LLVMValueRef status;          /* alloca i32 */
     LLVMValueRef counter[4];      /* allocas i64: add, mul, cmp, other; NULL when not counted */
     LLVMValueRef *in, *out;
     Place *place;                 /* by Value */
     LLVMValueRef *word;           /* by Value: the only word of a set of at most 64, when it is known as a value; NULL: in memory */
+    struct Inputs *inputs;        /* of a block: batch.c; NULL: one input */
     bool failed;                  /* something was reported */
 } Fn;
 
@@ -219,6 +224,7 @@ typedef struct Fn {
 LLVMTypeRef be_signature(Emitter *e, const Network *net, const Plan *plan, bool counted);
 LLVMValueRef be_body(Emitter *e, const Network *net, const Plan *plan, const Level *level, const char *name, bool counted);
 void be_block(Fn *f, const Block *block);
+void be_op(Fn *f, const Op *op);
 
 Place be_place(Fn *f, Value v);
 /* Gives a value its home; the op then writes there. */
@@ -292,6 +298,9 @@ LLVMValueRef be_set_size(Fn *f, LLVMValueRef words, LLVMValueRef word, uint32_t 
 /* ---- one file a family of ops --------------------------------------------------------------------------------------------- */
 
 void be_affine(Fn *f, const Op *op);                  /* affine.c */
+/* pieces.c: the same for every input of a block; and whether weights would be shared. */
+void be_affine_for_all(Fn *f, const Op *op);
+bool be_affine_can_share(const Target *target, const Op *op, Lowering lowering);
 void be_matmul(Fn *f, const Op *op);                  /* products.c */
 void be_matmix(Fn *f, const Op *op);
 void be_dot(Fn *f, const Op *op);
@@ -334,11 +343,24 @@ LLVMValueRef be_compare(Fn *f, Type t, Pred pred, LLVMValueRef a, LLVMValueRef b
 LLVMValueRef be_to_i64(Fn *f, Type t, LLVMValueRef a);
 uint32_t be_chains(const Op *op, uint32_t attr);
 
+/* ---- batch.c: a block of inputs, layer by layer --------------------------------------------------------------------------------- */
+
+/* Whether NAME_eval_batch has bodies of its own: weights are shared by many inputs, and that is faster. */
+bool be_batch_shares(const Emitter *e, const Network *net, const Plan *plan);
+LLVMTypeRef be_batch_signature(Emitter *e, const Network *net, const Plan *plan);
+LLVMValueRef be_batch_body(Emitter *e, const Network *net, const Level *level, const char *name);
+/* A loop over the inputs of the block: f->frame, f->in and f->out are those of one, and what its stretch takes from others is there. */
+DynLoop be_inputs(Fn *f);
+void be_inputs_end(Fn *f, DynLoop *loop);
+
 /* ---- dispatch.c, abi.c, debug.c ---------------------------------------------------------------------------------------------- */
 
 /* NAME (visible) calls the best of the bodies this CPU has; bodies[i] belongs to target.level[i]. */
 LLVMValueRef be_dispatch(Emitter *e, const char *name, LLVMTypeRef type, const LLVMValueRef *bodies);
-void be_entry_points(Emitter *e, const Network *net, const Plan *plan, LLVMValueRef eval, LLVMValueRef counted);
+/* counted, batch: NULL where there is none of its own. */
+void be_entry_points(Emitter *e, const Network *net, const Plan *plan, LLVMValueRef eval, LLVMValueRef counted, LLVMValueRef batch);
+/* Of two statuses, as NAME_eval_batch combines them. */
+LLVMValueRef be_worst_status(Emitter *e, LLVMValueRef a, LLVMValueRef b);
 /* Parameter names as the header and the descriptor have them. */
 char **be_port_names(Arena *arena, const Network *net);
 uint64_t be_scratch_bytes(const Target *target, const Plan *plan);

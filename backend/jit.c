@@ -18,6 +18,7 @@ struct Jit {
     LLVMBuilderRef builder;       /* while compiling; the module until ORC has it */
     LLVMModuleRef module;
     int (*run)(const void *const *in, void *const *out, void *scratch, uint64_t *counts);
+    int (*batch)(size_t n, const void *const *in, void *const *out, const ptrdiff_t *strides);   /* NULL: none */
     void *scratch;
 };
 
@@ -114,6 +115,14 @@ static bool compile(Jit *j, Emitter *e, const Network *net)
     return !failed(e->diags, LLVMOrcLLJITAddLLVMIRModule(j->jit, LLVMOrcLLJITGetMainJITDylib(j->jit), module));
 }
 
+/* The address of NAME and the suffix; 0 and a report if there is none. */
+static uintptr_t find(Jit *j, const Emitter *e, const Network *net, const char *suffix)
+{
+    LLVMOrcExecutorAddress address;
+    char *name = str_printf(j->arena, "%s%s", be_symbol(j->arena, net, e->options), suffix);
+    return failed(e->diags, LLVMOrcLLJITLookup(j->jit, &address, name)) ? 0 : (uintptr_t)address;
+}
+
 Jit *be_jit(Arena *arena, const Network *net, const TargetOptions *options, int level)
 {
     Jit *j = NEW(arena, Jit);
@@ -126,13 +135,14 @@ Jit *be_jit(Arena *arena, const Network *net, const TargetOptions *options, int 
     j->machine = be_machine(&e->target);
     if (!compile(j, e, net))
         return NULL;
-    LLVMOrcExecutorAddress address;
-    char *name = str_printf(arena, "%s_run", be_symbol(arena, net, options));
-    if (failed(diags, LLVMOrcLLJITLookup(j->jit, &address, name)))
-        return NULL;
-    uintptr_t at = (uintptr_t)address;
-    memcpy(&j->run, &at, sizeof at);
     Plan plan = be_plan(arena, &e->target, net);
+    uintptr_t run = find(j, e, net, "_run"), batch = 0;
+    if (run && be_batch_shares(e, net, &plan))
+        batch = find(j, e, net, "_run_batch");
+    if (!run)
+        return NULL;
+    memcpy(&j->run, &run, sizeof run);
+    memcpy(&j->batch, &batch, sizeof batch);
     uint64_t scratch = be_scratch_bytes(&e->target, &plan);
     j->scratch = scratch ? arena_big(arena, scratch, 64) : NULL;
     return j;
@@ -150,4 +160,11 @@ int be_jit_run(Jit *j, const void *const *inputs, void *const *outputs, Counts *
     counts->cmp += wide[2];
     counts->other += wide[3];
     return status;
+}
+
+bool be_jit_batch(Jit *j, size_t n, const void *const *inputs, void *const *outputs, const ptrdiff_t *strides, int *status)
+{
+    if (j->batch)
+        *status = j->batch(n, inputs, outputs, strides);
+    return j->batch != NULL;
 }

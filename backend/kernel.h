@@ -22,6 +22,8 @@ typedef struct Shape {
     bool relu;
     bool bits;                    /* with relu: it also stores which rows are active */
     bool nonzero;                 /* terms of zero weights are left out (zeros = skip) */
+    uint32_t pitch;               /* elements from column to column, where that is not the tile: a band of a long tile; else 0 */
+    bool more;                    /* the bias may be y itself, which holds the sums of the columns before */
     Walk walk;
 } Shape;
 
@@ -40,6 +42,30 @@ typedef struct Kernel {
     LLVMValueRef acc[IR_MAX_CHAINS * 16];        /* allocas: acc[chain * t + vector] */
     LLVMValueRef row;             /* first row of the group within the tile (a size) */
 } Kernel;
+
+/* ---- affine.c ---- */
+
+/* An affine as its kernels see it. */
+typedef struct Layer {
+    const Op *op;
+    LLVMValueRef x, w, b, y;
+    LLVMValueRef set, word;       /* of columns: its words, and the only one if it is known as a value */
+    Value active;                 /* the set of its relu's active rows, made by the way; 0: not wanted */
+    LLVMValueRef bits;            /* where that set lies */
+    bool in_place;                /* kernels are made here, all of them: they return the word, and do not store bits */
+    uint32_t below;               /* all columns from so many active ones on; 0: never */
+} Layer;
+
+Shape be_layer_shape(Fn *f, const Op *op);
+/* What is the same for every input; then where the values of the one at hand are. */
+Layer be_layer(Fn *f, const Op *op, const Shape *s);
+void be_find_values(Fn *f, Layer *layer, const Shape *s);
+/* The sums of the rows, columns and addresses that it is given; shared kernels, not lists. */
+void be_call_kernel(Fn *f, const Layer *layer, const Shape *s);
+/* The sums are there: the set of active rows, as far as the kernels have not made it. word: its only word if it is known. */
+void be_make_active(Fn *f, const Layer *layer, const Shape *s, LLVMValueRef word);
+
+/* ---- panels.c and others ---- */
 
 /* A tile as vectors: `groups` times `t` vectors of `lanes` rows. */
 typedef struct Grouping { uint32_t lanes, t, groups; } Grouping;

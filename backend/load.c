@@ -84,6 +84,11 @@ int be_jit_run(Jit *jit, const void *const *inputs, void *const *outputs, Counts
     return back_end->jit_run(jit, inputs, outputs, counts);
 }
 
+bool be_jit_batch(Jit *jit, size_t n, const void *const *inputs, void *const *outputs, const ptrdiff_t *strides, int *status)
+{
+    return back_end->jit_batch(jit, n, inputs, outputs, strides, status);
+}
+
 const char *be_llvm_version(void) { return loaded() ? back_end->llvm_version() : "not loaded"; }
 
 char *be_targets(Arena *arena) { return loaded() ? back_end->targets(arena) : str_dup(arena, ""); }

@@ -35,6 +35,9 @@ Grouping be_grouping(const Level *level, const Shape *s)
         most = vectors;
     g.groups = (vectors + most - 1) / most;
     g.t = (vectors + g.groups - 1) / g.groups;
+    while (s->more && vectors % g.t)              /* what goes on from y must not do so twice */
+        g.t--;
+    g.groups = (vectors + g.t - 1) / g.t;
     return g;
 }
 
@@ -98,7 +101,8 @@ LLVMValueRef be_term(Kernel *k, LLVMValueRef acc, LLVMValueRef w, LLVMValueRef x
 /* Element number of the group's first weight in a column. */
 static LLVMValueRef first_weight(Kernel *k, LLVMValueRef column)
 {
-    LLVMValueRef first = LLVMBuildMul(k->f.b, column, be_size(k->f.e, k->s->weights.tile), "");
+    uint32_t pitch = k->s->pitch ? k->s->pitch : k->s->weights.tile;
+    LLVMValueRef first = LLVMBuildMul(k->f.b, column, be_size(k->f.e, pitch), "");
     return LLVMBuildAdd(k->f.b, first, k->row, "");
 }
 

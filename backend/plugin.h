@@ -18,6 +18,7 @@ typedef struct BackEnd {
     bool (*header)(const Module *, Diags *, const TargetOptions *, OutFile *);
     Jit *(*jit)(Arena *, const Network *, const TargetOptions *, int);
     int (*jit_run)(Jit *, const void *const *, void *const *, Counts *);
+    bool (*jit_batch)(Jit *, size_t, const void *const *, void *const *, const ptrdiff_t *, int *);
     const char *(*llvm_version)(void);
     char *(*targets)(Arena *);
 } BackEnd;

@@ -47,6 +47,7 @@ alone() { [ -z "$(nm -u "$1")" ] || { nm -u "$1"; false; }; }
 # ---- the networks ----
 
 "$python" "$here/wide.py" >wide.cnir || exit 1
+"$python" "$here/block.py" >block.cnir || exit 1
 check 'compile three' compile --count-ops "$here/three.cnir" -o three.o --header=three.h
 check 'compile scaled' compile "$here/scaled.cnir" -o scaled.o --header=scaled.h
 check 'compile choice' compile "$here/choice.cnir" -o choice.o --header=choice.h
@@ -67,6 +68,26 @@ check 'a prefix' sh -c "'$cnetc' -O0 --prefix=my_ '$here/three.cnir' -o my.o --h
 check 'with a prefix beside the original' sh -c "printf '#include \"my.h\"\n#include \"three.h\"\nint main(void) { float x[3] = {0}, y[2], z[2]; return my_three_eval(x, y) != 0 || three_eval(x, z) != 0 || y[0] != z[0]; }\n' >two.c && $cc -std=c99 $strict -I. two.c my.o three.o -o two && ./two"
 
 check 'an assembler makes the same of -S' sh -c "'$cnetc' -O0 -S --max-stack=4096 wide.cnir -o wide.s --header=wide.h && $cc -c wide.s -o wide_s.o && $cc -std=c99 -I. '$here/use.c' three.o scaled.o choice.o wide_s.o -o use_s && ./use_s | diff use.txt -"
+
+# ---- batches that share weights ----
+
+# batches OPTIONS…: by blocks of inputs, at every level, and the bits of whoever came first.
+batches()
+{
+    "$cnetc" "$@" block.cnir -o block.o --header=block.h && alone block.o &&
+        if [ "$(uname -m)" = x86_64 ]; then
+            nm block.o | grep -q block_eval_batch_v4 && $cc -std=gnu11 $strict -DLEVELS -I. "$here/batch.c" block.o -o batch
+        else
+            $cc -std=c99 $strict -I. "$here/batch.c" block.o -o batch
+        fi && ./batch >batch.out && { [ -e batch.txt ] || cp batch.out batch.txt; } && cmp batch.txt batch.out || { head -n 1 batch.out; false; }
+}
+check 'a batch, dense' batches -O0
+check 'a batch, columns of what is not zero' batches -O2
+check 'a batch on little stack: few inputs at once' batches -O2 --max-stack=8K
+check 'a batch on the least stack: one by one' sh -c "'$cnetc' -O2 --max-stack=2K block.cnir -o b1.o --header=block.h && ! nm b1.o | grep -q block_eval_batch_v1 &&
+    $cc -std=c99 $strict -I. '$here/batch.c' b1.o -o batch1 && ./batch1 | cmp batch.txt -"
+check 'a batch in C++' sh -c "$cxx -std=c++11 $strict -I. -x c++ '$here/batch.c' -x none block.o -o batch_cxx && ./batch_cxx | cmp batch.txt -"
+check 'a batch for Cortex-M4' sh -c "'$cnetc' -O2 --target=thumbv7em-none-eabihf --freestanding block.cnir -o m4b.o --header=m4b.h"
 
 # ---- names and words of the header ----
 
@@ -146,6 +167,8 @@ if has aarch64-linux-gnu-gcc && has qemu-aarch64; then
         '$cnetc' -O0 --target=aarch64-linux-gnu '$here/scaled.cnir' -o as.o --header=scaled.h &&
         '$cnetc' -O0 --target=aarch64-linux-gnu '$here/choice.cnir' -o ac.o --header=choice.h &&
         '$cnetc' -O0 --target=aarch64-linux-gnu --max-stack=4096 wide.cnir -o aw.o --header=wide.h &&
+        '$cnetc' -O2 --target=aarch64-linux-gnu ../block.cnir -o ab.o --header=block.h &&
+        aarch64-linux-gnu-gcc -std=c99 $strict -static -I. '$here/batch.c' ab.o -o batch_arm && qemu-aarch64 ./batch_arm | cmp ../batch.txt - &&
         aarch64-linux-gnu-gcc -std=c99 $strict -static -I. '$here/use.c' a3.o as.o ac.o aw.o -o use_arm && qemu-aarch64 ./use_arm | diff use.txt -"
 else
     skip 'aarch64 under qemu' 'needs aarch64-linux-gnu-gcc and qemu-aarch64'
