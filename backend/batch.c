@@ -170,6 +170,33 @@ bool be_batch_shares(const Emitter *e, const Network *net, const Plan *plan)
 
 /* ---- an input of the block ---- */
 
+/* What was known of a value belongs to another loop, unless it is a constant. */
+static void forget(Fn *f, Value v)
+{
+    const Op *op = value_op(f->net, v);
+    if (f->place[v].at && !LLVMIsConstant(f->place[v].at))
+        f->place[v].at = NULL;
+    f->word[v] = NULL;
+    for (uint32_t i = 0; op && is_address(f->net, op) && i < op->n_operands; i++)
+        if (op->operand[i])
+            forget(f, op_operand(op, i));
+}
+
+static void forget_op(Fn *f, const Op *op)
+{
+    for (uint32_t i = 0; i < op->n_operands; i++)
+        if (op->operand[i])
+            forget(f, op_operand(op, i));
+    for (uint32_t i = 0; i < op->n_results; i++)
+        forget(f, op->result[i]);
+    for (uint32_t r = 0; r < op->n_regions; r++) {
+        for (uint32_t a = 0; a < op->region[r]->n_args; a++)
+            forget(f, op->region[r]->arg[a]);
+        for (const Op *inner = op->region[r]->first; inner; inner = inner->next)
+            forget_op(f, inner);
+    }
+}
+
 /* What the stretch at hand takes from those before. */
 static void arrive(Fn *f, Value v)
 {
@@ -211,16 +238,13 @@ DynLoop be_inputs(Fn *f)
     const Network *net = f->net;
     DynLoop loop = be_dyn_loop(f, in->n, "input");
     LLVMValueRef number = LLVMBuildAdd(f->b, in->first, loop.i, "");
-    for (Value v = 1; v < net->values.len; v++) {
-        if (f->place[v].at && !LLVMIsConstant(f->place[v].at))
-            f->place[v].at = NULL;
-        f->word[v] = NULL;
-    }
     f->frame = in->frame_bytes ? be_at(f, in->frames, LLVMBuildMul(f->b, loop.i, be_size(f->e, in->frame_bytes), "")) : NULL;
     for (uint32_t i = 0; i < net->n_inputs; i++)
         f->in[i] = of_input(f, i, number);
     for (uint32_t i = 0; i < net->n_outputs; i++)
         f->out[i] = of_input(f, net->n_inputs + i, number);
+    for (const Op *op = in->from; op != in->end; op = op->next)
+        forget_op(f, op);
     for (const Op *op = in->from; op != in->end; op = op->next)
         arrive_operands(f, op);
     return loop;
