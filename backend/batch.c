@@ -19,7 +19,8 @@
 /* Where it pays: as soon as the weights do not stay in an L1. */
 enum { LARGE = 32 << 10,          /* bytes of a layer that is worth a stretch of its own */
        ALL_LARGE = 64 << 10,      /* … of all of these */
-       MOST_INPUTS = 32 };        /* in a block */
+       MOST_INPUTS = 32,          /* in a block */
+       MOST_LAYERS = 12 };        /* beyond it one function of so many loops would take LLVM longer than all else: n times it is */
 
 /* What a body of NAME_eval_batch knows beside its Fn. */
 struct Inputs {
@@ -41,14 +42,17 @@ struct Inputs {
 static const bool *layers_for_all(const Emitter *e, const Network *net, const Lowering *lowering)
 {
     bool *for_all = NEW_ARRAY(e->arena, net->values.len, bool), always = e->options->share_always;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, layers = 0;
     for (const Op *op = net->body->first; op; op = op->next) {
         if (op->kind != OP_affine || !be_affine_can_share(&e->target, op, lowering[op->result[0]]))
             continue;
         uint64_t size = be_layout_weights(&e->target, net, op, lowering[op->result[0]].how).bytes;
         for_all[op->result[0]] = always || size > LARGE;
+        layers += for_all[op->result[0]];
         bytes += for_all[op->result[0]] ? size : 0;
     }
+    if (layers > MOST_LAYERS)
+        return NULL;
     return bytes >= ALL_LARGE || (bytes > 0 && always) ? for_all : NULL;
 }
 
