@@ -203,7 +203,7 @@ static void weigh(Fn *f, const Op *op)
         return;
     LLVMValueRef words = be_place(f, op_operand(op, 0)).at;
     Weigh w = {.t = value_type(f->net, op->result[0]), .v = be_place(f, op_operand(op, 1)).at};
-    w.lanes = be_lanes(f->level, w.t);
+    w.lanes = w.t.n == 1 ? 1 : be_lanes(f->level, w.t);        /* LLVM 19 goes wrong with short vectors of truth values below v4 */
     w.sum = be_alloca(f, be_vector_type(be_scalar_type(e, w.t), w.lanes), "weight");
     LLVMBuildStore(f->b, be_zero(e, w.t, w.lanes), w.sum);
     if (w.lanes == 1) {

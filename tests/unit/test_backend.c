@@ -177,18 +177,20 @@ static void test_counted(void)
 
 static ConstId numbers(Case *c, Type t, uint64_t *state, bool wild);
 
-/* The set of the inputs above 0, weighed by a constant: as counted layers without zero weights do. */
-static void weight(uint32_t n, uint32_t bits)
+/* The set of the inputs above 0, weighed by a constant, as counted layers without zero weights do, or by another input. */
+static void weight(uint32_t n, uint32_t bits, bool constant)
 {
     Case c = case_new((uint64_t)n * 131 + bits);
     uint64_t state = c.seed;
     c.net = network_new(c.m, "n", NOWHERE);
     Value x = network_add_input(c.net, "x", type_vector(type_f32(), n), 0, NOWHERE);
+    Type t = type_vector(type_int(bits), n);
+    Value v = constant ? 0 : network_add_input(c.net, "v", t, 0, NOWHERE);
     network_add_output(c.net, "y", type_int(bits), NOWHERE);
     Builder b = builder_at_end(c.net->body);
     OpInit active = {.kind = OP_active, .n_operands = 1, .operand = &x, .attr = {{.i = ACTIVITY_gt0}}};
     Value s = build_op(&b, &active)->result[0];
-    Value y = build_binary(&b, OP_weigh, s, build_const(&b, numbers(&c, type_vector(type_int(bits), n), &state, false)));
+    Value y = build_binary(&b, OP_weigh, s, constant ? build_const(&b, numbers(&c, t, &state, false)) : v);
     build_return(&b, 1, &y, 0);
     network_done(c.net);
     check(&c, 4);
@@ -200,9 +202,11 @@ static void test_weigh(void)
     static const uint32_t sizes[] = {0, 1, 3, 15, 16, 17, 31, 50, 63, 64, 65, 100, 127, 128, 250, 300};
     static const uint32_t bits[] = {1, 8, 13, 16, 32, 64, 100};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        weight(sizes[i], 32);
-        weight(sizes[i], bits[i % (sizeof bits / sizeof *bits)]);
+        weight(sizes[i], 32, true);
+        weight(sizes[i], bits[i % (sizeof bits / sizeof *bits)], i % 2);
     }
+    weight(3, 1, false);
+    weight(5, 1, false);
 }
 
 /* ---- dense layers of every shape --------------------------------------------------------------------------------------------- */
