@@ -303,7 +303,7 @@ static bool works_in_place(const Op *op)
     case OP_const: case OP_row: case OP_affine: case OP_matmul: case OP_matmix: case OP_cmp: case OP_select: case OP_cast:
     case OP_dot: case OP_reduce: case OP_argmax: case OP_argmin: case OP_reshape: case OP_transpose: case OP_concat:
     case OP_slice: case OP_splat: case OP_index: case OP_active: case OP_size: case OP_weigh: case OP_test: case OP_topk:
-    case OP_descend: case OP_within: case OP_if: case OP_case: case OP_repeat: case OP_each: case OP_call: case OP_yield: case OP_return:
+    case OP_descend: case OP_search: case OP_memorize: case OP_within: case OP_if: case OP_case: case OP_repeat: case OP_each: case OP_call: case OP_yield: case OP_return:
     case OP_refuse: case OP_tally: case OP__COUNT:
         return false;
     }

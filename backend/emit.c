@@ -97,6 +97,18 @@ static bool is_narrow_enough(Emitter *e, const Network *net)
     return true;
 }
 
+static bool is_memorized(Emitter *e, const Network *net)
+{
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, net)
+        if (op->kind == OP_memorize) {
+            diag_error(e->diags, op->span, "`%s` holds data that no pass has made a network of: --passes must begin with memorize",
+                       net->name);
+            return false;
+        }
+    return true;
+}
+
 typedef enum Body { BODY_eval, BODY_counted, BODY_batch } Body;
 
 static bool bodies(Emitter *e, const Network *net, const Plan *plan, Body kind, LLVMValueRef *body)
@@ -133,7 +145,8 @@ static bool calls_nobody(Emitter *e, const Network *net)
 
 bool be_network(Emitter *e, const Network *net)
 {
-    if (!can_contract(e, net) || !can_be_freestanding(e, net) || !calls_nobody(e, net) || !is_narrow_enough(e, net))
+    if (!can_contract(e, net) || !can_be_freestanding(e, net) || !calls_nobody(e, net) || !is_narrow_enough(e, net) ||
+        !is_memorized(e, net))
         return false;
     Plan plan = be_plan(e->arena, &e->target, net);
     char *symbol = be_symbol(e->arena, net, e->options);

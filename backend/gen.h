@@ -314,6 +314,7 @@ LLVMValueRef be_wide_div(Fn *f, Type t, LLVMValueRef a, LLVMValueRef b);     /* 
 LLVMValueRef be_math(Fn *f, OpKind kind, ElemKind type, LLVMValueRef x, uint32_t lanes);   /* math.c */
 void be_shape(Fn *f, const Op *op);                   /* shape.c */
 void be_selection(Fn *f, const Op *op);               /* selection.c */
+void be_search(Fn *f, const Op *op);                  /* search.c */
 /* Makes the set of active elements among the n from `at` on. */
 LLVMValueRef be_activity(Fn *f, Type element, Activity activity, LLVMValueRef x, uint32_t lanes);
 void be_active(Fn *f, Type element, Activity activity, LLVMValueRef at, uint32_t n, Value set);

@@ -340,6 +340,8 @@ void be_selection(Fn *f, const Op *op)
         test(f, op);
     else if (op->kind == OP_descend)
         descend(f, op);
+    else if (op->kind == OP_search)
+        be_search(f, op);
     else
         within(f, op);
 }

@@ -72,6 +72,7 @@ static Const *const_view(Module *m, const Const *of)
     Const *c = NEW(m->arena, Const);
     *c = *of;
     c->hashed = false;
+    c->ascends = 0;
     return c;
 }
 
@@ -321,6 +322,61 @@ static ConstFacts facts_of(const Const *c)
     if (c->facts)
         *c->facts = facts;
     return facts;
+}
+
+/* Elements at any address. */
+typedef float f32u __attribute__((aligned(1), may_alias));
+typedef double f64u __attribute__((aligned(1), may_alias));
+typedef int32_t i32u __attribute__((aligned(1), may_alias));
+typedef int64_t i64u __attribute__((aligned(1), may_alias));
+
+#define ASCENDS(T, at, n) \
+    do { \
+        const T *v = (const T *)(at); \
+        for (uint64_t i = 1; i < (n); i++) \
+            if (!(v[i - 1] < v[i])) \
+                return false; \
+        return (n) == 0 || v[0] == v[0]; \
+    } while (0)
+
+/* Millions of keys are asked about. */
+static bool vector_ascends(const Const *c)
+{
+    uint64_t n = type_count(c->type);
+    if (c->type.elem == ELEM_F32)
+        ASCENDS(f32u, c->data, n);
+    if (c->type.elem == ELEM_F64)
+        ASCENDS(f64u, c->data, n);
+    if (type_element_bytes(c->type) == 4)
+        ASCENDS(i32u, c->data, n);
+    ASCENDS(i64u, c->data, n);
+}
+
+static bool rows_ascend(const Const *c)
+{
+    uint32_t size = type_element_bytes(c->type);
+    if (c->type.rank == 1 && const_is_row_major(c) && (size == 4 || size == 8))
+        return vector_ascends(c);
+    uint64_t rows = c->type.rank ? c->type.dim[0] : 1, row = rows ? type_count(c->type) / rows : 0;
+    for (uint64_t i = 1; i < rows; i++) {
+        int order = 0;
+        for (uint64_t k = 0; k < row && order == 0; k++)
+            order = element_order(c->type, const_element(c, (i - 1) * row + k), const_element(c, i * row + k));
+        if (order != -1)
+            return false;
+    }
+    /* Of one row, or behind the coordinate that decides, nothing was compared: NaN may be there. */
+    for (uint64_t i = 0, n = type_count(c->type); type_is_float(c->type) && i < n; i++)
+        if (element_order(c->type, const_element(c, i), const_element(c, i)) != 0)
+            return false;
+    return true;
+}
+
+bool const_ascends(Const *c)
+{
+    if (c->ascends == 0)
+        c->ascends = rows_ascend(c) ? 1 : -1;
+    return c->ascends > 0;
 }
 
 bool const_all_finite(const Const *c)

@@ -147,6 +147,12 @@ void op_event_range(const Network *net, const Op *op, uint64_t *min, uint64_t *m
         *min = op_operand(op, AFFINE_cols) || op_operand(op, AFFINE_rows) ? 0 : *max;
         return;
     case EVENT_DEPTH:
+        if (op->kind == OP_search) {
+            uint64_t leaves = value_type(net, op->result[0]).n;
+            *max = search_depth(leaves, 0);
+            *min = search_depth(leaves, leaves - 1);
+            return;
+        }
         depth_range(net, const_get(net->module, op->cst[0])->tree, min, max);
         return;
     case EVENT_TAKEN:

@@ -106,7 +106,7 @@ static Counts unit_cost(const Analysis *a, const Op *op)
     Counts unit = op_cost(a->net, op);
     if (a->figure == FIGURE_GUARD && !(op->n_results > 0 && a->guards[op->result[0]]))
         return (Counts){0};
-    if (a->figure == FIGURE_PAPER && op->kind == OP_descend)
+    if (a->figure == FIGURE_PAPER && (op->kind == OP_descend || op->kind == OP_search))
         unit.add += unit.cmp;
     return unit;
 }

@@ -10,7 +10,7 @@
 typedef enum Rule {
     RULE_CONSTANT, RULE_ELEMENT, RULE_AFFINE, RULE_MATMUL, RULE_MATMIX, RULE_BINARY, RULE_UNARY, RULE_FLOATS, RULE_COMPARE,
     RULE_SELECT, RULE_CAST, RULE_BITS, RULE_SHIFT, RULE_ORDER, RULE_DOT, RULE_SCALAR, RULE_INDEX, RULE_RESHAPE, RULE_TRANSPOSE,
-    RULE_CONCAT, RULE_SLICE, RULE_SPLAT, RULE_ITEM, RULE_ACTIVE, RULE_SIZE, RULE_WEIGH, RULE_TEST, RULE_TOPK, RULE_DESCEND, RULE_WITHIN,
+    RULE_CONCAT, RULE_SLICE, RULE_SPLAT, RULE_ITEM, RULE_ACTIVE, RULE_SIZE, RULE_WEIGH, RULE_TEST, RULE_TOPK, RULE_DESCEND, RULE_SEARCH, RULE_MEMORIZE, RULE_WITHIN,
     RULE_REGION, RULE_CALL, RULE_NOTHING
 } Rule;
 
@@ -382,6 +382,36 @@ static bool infer_descend(Infer *in)
     return result(in, type_idx(c->tree->n_classes)) && result(in, type_idx(c->tree->n_slots)) && result(in, type_int(32));
 }
 
+static bool infer_search(Infer *in)
+{
+    const Const *keys = constant(in, 0);
+    Type x = operand(in, 0);
+    if (keys->kind != CONST_TENSOR || keys->type.rank != 1 || keys->type.dim[0] >= INT32_MAX || !is_number(keys->type))
+        FAIL("the keys are a vector of numbers, found %s", show(in, keys->type));
+    if (x.rank != 0 || !type_same_element(keys->type, x))
+        FAIL("keys %s are searched for a scalar of their type, found %s", show(in, keys->type), show(in, x));
+    return result(in, type_idx(keys->type.dim[0] + 1)) && result(in, type_int(32));
+}
+
+static bool infer_memorize(Infer *in)
+{
+    const Const *keys = constant(in, MEMORIZE_keys), *labels = constant(in, MEMORIZE_labels);
+    const Const *weights = constant(in, MEMORIZE_weights), *otherwise = constant(in, MEMORIZE_default);
+    Type k = keys->type, y = labels->type, x = operand(in, 0);
+    if (keys->kind != CONST_TENSOR || !is_number(k) || k.rank < 1 || k.rank > 2 || k.dim[0] < 1 || k.dim[0] >= INT32_MAX)
+        FAIL("the keys are a vector of numbers, or a matrix with a row for each key, found %s", show(in, k));
+    if (!type_equal(x, type_with_dims(k, k.rank - 1, k.dim + 1)))
+        FAIL("keys %s take a key %s, found %s", show(in, k), show(in, type_with_dims(k, k.rank - 1, k.dim + 1)), show(in, x));
+    if (labels->kind != CONST_TENSOR || !is_number(y) || y.rank < 1 || y.dim[0] != k.dim[0])
+        FAIL("keys %s take a label each, found %s", show(in, k), show(in, y));
+    if (weights && !type_equal(weights->type, type_vector(type_f64(), k.dim[0])))
+        FAIL("keys %s take weights f64[%u], found %s", show(in, k), k.dim[0], show(in, weights->type));
+    Type label = type_with_dims(y, y.rank - 1, y.dim + 1);
+    if (otherwise && !type_equal(otherwise->type, label))
+        FAIL("the default of labels %s is a %s, found %s", show(in, y), show(in, label), show(in, otherwise->type));
+    return result(in, label);
+}
+
 static bool infer_within(Infer *in)
 {
     const Const *box = constant(in, 0);
@@ -506,6 +536,8 @@ bool op_infer(const Module *m, const Network *net, const OpInit *init, Type *res
     case RULE_TEST:      return infer_test(in);
     case RULE_TOPK:      return infer_topk(in);
     case RULE_DESCEND:   return infer_descend(in);
+    case RULE_SEARCH:    return infer_search(in);
+    case RULE_MEMORIZE:  return infer_memorize(in);
     case RULE_WITHIN:    return infer_within(in);
     case RULE_REGION:    return infer_region(in);
     case RULE_CALL:      return infer_call(in);

@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-enum { STATUS_BAD_ARGUMENT = -2 };
+enum { STATUS_REFUSED = -1, STATUS_BAD_ARGUMENT = -2 };
 
 /* How a body ended. */
 typedef enum Flow { FLOW_YIELD, FLOW_RETURN, FLOW_REFUSE } Flow;
@@ -68,6 +68,8 @@ static StepRun *run_of(OpKind kind)
     case OP_test:      return step_test;
     case OP_topk:      return step_topk;
     case OP_descend:   return step_descend;
+    case OP_search:    return step_search;
+    case OP_memorize:  return step_memorize;
     case OP_within:    return step_within;
     case OP_tally:     return step_tally;
     case OP_if:
@@ -140,7 +142,7 @@ static void prepare_body(Prepare *p, Frame *f, const Block *block, Body *out);
 
 static bool reads_constants_whole(OpKind kind)
 {
-    return kind == OP_const || kind == OP_row || kind == OP_matmix || kind == OP_within;
+    return kind == OP_const || kind == OP_row || kind == OP_matmix || kind == OP_within || kind == OP_search || kind == OP_memorize;
 }
 
 static void prepare_step(Prepare *p, Frame *f, const Op *op, Step *step)
@@ -384,6 +386,10 @@ static Flow run_body(Interp *in, Frame *f, const Body *body, int *status)
             in->event = 1;
             step->run(in, step);
             record_event(in, step, in->event);
+            if (in->refused) {
+                *status = STATUS_REFUSED;
+                return FLOW_REFUSE;
+            }
             continue;
         }
         Flow flow = run_control(in, f, step, status);
@@ -415,6 +421,7 @@ int interp_run(Interp *in, const void *const *inputs, void *const *outputs, Coun
     int status = 0;
     in->counted = in->tallied = (Counts){0};
     in->events = events;
+    in->refused = false;
     for (uint32_t i = 0; i < f->net->n_inputs; i++)
         if (!take_input(f->body.arg[i], inputs[i]))
             return STATUS_BAD_ARGUMENT;

@@ -63,6 +63,7 @@ struct Interp {
     Counts counted, tallied;
     Events *events;
     uint64_t event;               /* size of the current step's event */
+    bool refused;                 /* a step found that its operand has no value: the network ends here */
     uint32_t *rows, *cols;        /* members of a step's sets */
     void *sums;                   /* chains of rows that are summed together: the most that a step needs */
     bool fast_fma;                /* the processor has fused multiply-add */
@@ -134,7 +135,7 @@ StepRun step_const, step_row, step_reshape, step_transpose, step_concat, step_sl
 
 /* ---- interp_choose.c: what is evaluated next ------------------------------------------------------------------------- */
 
-StepRun step_best, step_active, step_size, step_weigh, step_test, step_topk, step_descend, step_tally;
+StepRun step_best, step_active, step_size, step_weigh, step_test, step_topk, step_descend, step_search, step_memorize, step_tally;
 /* The members of a set in ascending order; returns their number. */
 uint32_t set_members(const Slot *set, uint32_t *out);
 

@@ -146,6 +146,52 @@ void step_descend(Interp *in, const Step *step)
     in->event = depth;
 }
 
+/* ---- ascending keys ---- */
+
+void step_search(Interp *in, const Step *step)
+{
+    const Slot *x = step->operand[0];
+    uint64_t first = 0, leaves = step->result[0]->type.n;
+    uint32_t depth = 0;
+    for (; leaves > 1; depth++) {
+        uint64_t left = search_left(leaves);
+        int order = element_order(x->type, x->at, step->data[0] + (first + left - 1) * x->size);
+        bool right = order == 0 || order == 1;
+        in->counted.cmp++;
+        first += right ? left : 0;
+        leaves = right ? leaves - left : left;
+    }
+    *(u32u *)step->result[0]->at = (uint32_t)first;
+    *(u32u *)step->result[1]->at = depth;
+    in->event = depth;
+}
+
+/* The rows of keys that are not above x, in lexicographic order: a table is no network, so nothing is counted. */
+void step_memorize(Interp *in, const Step *step)
+{
+    const Slot *x = step->operand[0], *y = step->result[0];
+    uint64_t rows = step->cst[MEMORIZE_keys]->type.dim[0], row_bytes = x->count * x->size, label_bytes = y->count * y->size;
+    uint64_t below = 0, above = rows;
+    bool found = false;
+    while (below < above) {
+        uint64_t middle = below + (above - below) / 2;
+        int order = 0;
+        for (uint64_t k = 0; k < x->count && order == 0; k++)
+            order = element_order(x->type, x->at + k * x->size, step->data[MEMORIZE_keys] + middle * row_bytes + k * x->size);
+        found |= order == 0;
+        if (order == 0 || order == 1)
+            below = middle + 1;
+        else
+            above = middle;
+    }
+    const uint8_t *label = step->data[MEMORIZE_labels] + (below > 0 ? below - 1 : 0) * label_bytes;
+    if (!found && step->op->attr[MEMORIZE_unseen].i == UNSEEN_value)
+        label = step->data[MEMORIZE_default];
+    if (!found && step->op->attr[MEMORIZE_unseen].i == UNSEEN_refuse)
+        in->refused = true;
+    memcpy(y->at, label, label_bytes);
+}
+
 /* ---- counting ---- */
 
 void step_tally(Interp *in, const Step *step)

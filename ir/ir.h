@@ -93,6 +93,7 @@ typedef struct Const {
     bool hashed;
     ConstSlots *slots;             /* the last answer of const_row_slots */
     ConstFacts *facts;             /* shared by its views; computed on demand: const_all_finite, const_nonzeros */
+    int8_t ascends;                /* the last answer of const_ascends: 1 yes, -1 no, 0 not asked */
     bool dropped;                  /* no op mentions it any more (const_drop_unused); not printed */
     Span span;
 } Const;
@@ -126,6 +127,8 @@ uint64_t const_nonzeros(const Const *c);
 void const_nonzeros_by_column(const Const *c, uint64_t *counts);
 /* Of a matrix, for chains of columns (column k belongs to chain k mod `chains`): the most nonzeros that a row has in each. */
 void const_row_slots(const Const *c, uint32_t chains, uint32_t *slots);
+/* Whether the rows of a tensor (its elements, of a vector) ascend strictly in lexicographic order; -0 = +0, NaN never does. */
+bool const_ascends(Const *c);
 bool const_element_is_zero(const Const *c, const uint8_t *at);
 uint64_t const_bytes(const Const *c);               /* of the row-major form */
 Hash128 const_hash(Const *c);
@@ -150,6 +153,10 @@ typedef enum Activity { ACTIVITY_notle0, ACTIVITY_nonzero, ACTIVITY_gt0 } Activi
 typedef enum ReduceKind { REDUCE_add, REDUCE_mul, REDUCE_min, REDUCE_max } ReduceKind;       /* kind:reduce */
 /* Terms of an affine whose weight is exactly zero (zeros:zeros): summed like all others, or not there. */
 typedef enum Zeros { ZEROS_keep, ZEROS_skip } Zeros;
+/* How `memorize` is to be made a network (method:method), and what a key gets that is not in the data (unseen:unseen): the label of
+ * the greatest key below it (the first, below all), whatever the construction gives, a value, or a refusal. */
+typedef enum Method { METHOD_conditional, METHOD_sqrt, METHOD_bits } Method;
+typedef enum Unseen { UNSEEN_before, UNSEEN_any, UNSEEN_value, UNSEEN_refuse } Unseen;
 /* How the back end walks the columns of an affine with a set, printed as !lower(mask, below = 38): by the bits of the set when it has
  * fewer than 38 members, else all of them. Without `below` always so. gather goes by rows, and needs zeros = skip.
  * Without meaning for values and counts. auto: mask. */
@@ -159,14 +166,14 @@ typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_bran
 typedef enum AttrKind {
     ATTR_INT, ATTR_INTS,
     ATTR_CHAINS,      /* order = seq (0 or 1) or chains(c): see ir_chains */
-    ATTR_CMP, ATTR_ACTIVE, ATTR_REDUCE, ATTR_ZEROS, ATTR_NETWORK /* index into Module.networks */
+    ATTR_CMP, ATTR_ACTIVE, ATTR_REDUCE, ATTR_ZEROS, ATTR_METHOD, ATTR_UNSEEN, ATTR_NETWORK /* index into Module.networks */
 } AttrKind;
 
 typedef struct Attr { int64_t i; uint32_t n; const int64_t *list; } Attr;
 
 /* A row of ops.def, its syntax parsed once (op_info). Slots: fixed operands first (some optional), variadic last. */
-enum { OP_MAX_SLOTS = 5, OP_MAX_CONSTS = 2, OP_MAX_ATTRS = 4, OP_MAX_REGIONS = 2 };
-typedef enum ItemKind { ITEM_OPERAND, ITEM_KEYED, ITEM_VARIADIC, ITEM_CONST, ITEM_ATTR, ITEM_REGION, ITEM_REGIONS } ItemKind;
+enum { OP_MAX_SLOTS = 5, OP_MAX_CONSTS = 4, OP_MAX_ATTRS = 4, OP_MAX_REGIONS = 2 };
+typedef enum ItemKind { ITEM_OPERAND, ITEM_KEYED, ITEM_VARIADIC, ITEM_CONST, ITEM_KEYED_CONST, ITEM_ATTR, ITEM_REGION, ITEM_REGIONS } ItemKind;
 typedef struct Item {             /* in printing order */
     ItemKind kind;
     uint8_t slot;                 /* which operand, constant, attribute or region */
@@ -190,6 +197,8 @@ OpKind op_named(const Module *m, const char *name, size_t len);   /* OP__COUNT: 
 enum { AFFINE_x, AFFINE_i, AFFINE_j, AFFINE_cols, AFFINE_rows };
 enum { AFFINE_W, AFFINE_b };                     /* constant slots */
 enum { AFFINE_order, AFFINE_zeros };             /* attribute slots */
+enum { MEMORIZE_keys, MEMORIZE_labels, MEMORIZE_weights, MEMORIZE_default };     /* constant slots */
+enum { MEMORIZE_method, MEMORIZE_unseen, MEMORIZE_depth };                       /* attribute slots */
 
 struct Op {
     OpKind kind;
@@ -422,6 +431,16 @@ typedef struct Events { uint64_t *runs, *sum; size_t n; } Events;
 Events events_new(Arena *arena, const Network *net);
 /* The static formula at recorded events: must equal the counters of the same runs. */
 Counts network_cost_at(const Network *net, const Events *events);
+
+/* ---- search.c: trees of comparisons that a number of leaves stands for ------------------------------------------------------------ */
+
+/* `search` walks the balanced tree of r = keys + 1 leaves that is left-complete: with D = ceil(log2 r) the first 2 (r - 2^(D-1)) leaves
+ * lie D deep, the others D - 1. Leaves left of the root, for r >= 2: the root compares with key search_left(r) - 1. */
+uint64_t search_left(uint64_t leaves);
+/* How deep leaf `slot` lies. */
+uint32_t search_depth(uint64_t leaves, uint64_t slot);
+/* Of two elements of one type in memory form: -1, 0, 1; 2 when one is NaN. -0 = +0. */
+int element_order(Type t, const uint8_t *a, const uint8_t *b);
 
 /* ---- interp.c: the reference; defines every value ---------------------------------------------------------------- */
 

@@ -11,6 +11,9 @@
 _Static_assert(AFFINE_x == 0 && AFFINE_i == 1 && AFFINE_j == 2 && AFFINE_cols == 3 && AFFINE_rows == 4, "as in ops.def");
 _Static_assert(AFFINE_W == 0 && AFFINE_b == 1 && AFFINE_order == 0 && AFFINE_zeros == 1, "as in ops.def");
 
+_Static_assert(MEMORIZE_keys == 0 && MEMORIZE_labels == 1 && MEMORIZE_weights == 2 && MEMORIZE_default == 3, "as in ops.def");
+_Static_assert(MEMORIZE_method == 0 && MEMORIZE_unseen == 1 && MEMORIZE_depth == 2, "as in ops.def");
+
 typedef struct Scan { const char *at; const char *op; } Scan;
 
 static void scan_word(Scan *s, char *out)
@@ -44,7 +47,8 @@ static AttrKind attr_kind(const char *name, const char *op)
 {
     static const struct { const char *name; AttrKind kind; } kinds[] = {
         {"int", ATTR_INT}, {"ints", ATTR_INTS}, {"chains", ATTR_CHAINS}, {"cmp", ATTR_CMP},
-        {"active", ATTR_ACTIVE}, {"reduce", ATTR_REDUCE}, {"zeros", ATTR_ZEROS}, {"network", ATTR_NETWORK},
+        {"active", ATTR_ACTIVE}, {"reduce", ATTR_REDUCE}, {"zeros", ATTR_ZEROS}, {"method", ATTR_METHOD}, {"unseen", ATTR_UNSEEN},
+        {"network", ATTR_NETWORK},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i].name, name) == 0)
@@ -87,11 +91,13 @@ static void parse_item(Scan *s, OpInfo *info)
         scan_word(s, item->key);
     if (scan_is(s, '=')) {
         char name[sizeof item->key];
-        scan_expect(s, '%');
+        bool constant = scan_is(s, '@');
+        if (!constant)
+            scan_expect(s, '%');
         scan_word(s, name);
-        item->kind = ITEM_KEYED;
+        item->kind = constant ? ITEM_KEYED_CONST : ITEM_KEYED;
         item->optional = scan_is(s, '?');
-        item->slot = info->n_fixed++;
+        item->slot = constant ? info->n_consts++ : info->n_fixed++;
         return;
     }
     if (scan_is(s, ':')) {

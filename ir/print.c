@@ -111,6 +111,8 @@ static void print_attr(const Printer *p, const Item *item, const Attr *attr)
     case ATTR_ACTIVE:
     case ATTR_REDUCE:
     case ATTR_ZEROS:
+    case ATTR_METHOD:
+    case ATTR_UNSEEN:
         fputs(attr->i >= 0 && (size_t)attr->i < n ? words[attr->i] : "?", p->out);
         return;
     case ATTR_NETWORK:
@@ -160,6 +162,10 @@ static void print_item(const Printer *p, const Op *op, const Item *item, bool *f
         return;
     case ITEM_CONST:
         print_const_item(p, op, item, first);
+        return;
+    case ITEM_KEYED_CONST:
+        if (op->cst[item->slot])
+            fprintf(p->out, "%s%s = @%s", separator(first), item->key, const_text(p, op->cst[item->slot]));
         return;
     case ITEM_ATTR:
         if (attr_is_absent(item, &op->attr[item->slot]))

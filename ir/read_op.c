@@ -104,6 +104,8 @@ static bool read_attr(OpText *o, const Item *item)
     case ATTR_ACTIVE:
     case ATTR_REDUCE:
     case ATTR_ZEROS:
+    case ATTR_METHOD:
+    case ATTR_UNSEEN:
         if (!read_word_of(r, str_printf(r->scratch, "a `%s` of `%s`", item->key, o->info->name), words, n, &word))
             return false;
         attr->i = word;
@@ -116,13 +118,18 @@ static bool read_attr(OpText *o, const Item *item)
 
 /* ---- arguments: positional items in the order of the row, keyed ones in any order ---- */
 
+static bool is_keyed(const Item *item)
+{
+    return item->kind == ITEM_KEYED || item->kind == ITEM_KEYED_CONST || item->kind == ITEM_ATTR;
+}
+
 static bool unknown_key(OpText *o, Token token, const char *key)
 {
     const char *keys[sizeof o->info->item / sizeof *o->info->item];
     size_t n = 0;
     Text all = text_new(o->r->scratch);
     for (uint32_t i = 0; i < o->info->n_items; i++)
-        if (o->info->item[i].kind == ITEM_KEYED || o->info->item[i].kind == ITEM_ATTR) {
+        if (is_keyed(&o->info->item[i])) {
             text_add(&all, "%s`%s`", n ? ", " : "", o->info->item[i].key);
             keys[n++] = o->info->item[i].key;
         }
@@ -130,32 +137,6 @@ static bool unknown_key(OpText *o, Token token, const char *key)
     if (n == 0 || *hint)
         return READ_FAIL(o->r, read_span(o->r, token), "`%s` has no `%s`%s", o->info->name, key, hint);
     return READ_FAIL(o->r, read_span(o->r, token), "`%s` has no `%s`; it has %s", o->info->name, key, all.at);
-}
-
-static bool read_keyed(OpText *o)
-{
-    Reader *r = o->r;
-    Token token = r->token;
-    const char *key = lex_name(&r->lex, token, r->scratch);
-    uint32_t i = 0;
-    while (i < o->info->n_items && ((o->info->item[i].kind != ITEM_KEYED && o->info->item[i].kind != ITEM_ATTR) ||
-                                    strcmp(o->info->item[i].key, key) != 0))
-        i++;
-    read_next(r);
-    if (i == o->info->n_items)
-        return unknown_key(o, token, key);
-    if (o->seen[i])
-        return READ_FAIL(r, read_span(r, token), "`%s` is given twice", key);
-    o->seen[i] = true;
-    const Item *item = &o->info->item[i];
-    if (!read_expect(r, '=', str_printf(r->scratch, "after `%s`", key)))
-        return false;
-    if (item->kind == ITEM_ATTR)
-        return read_attr(o, item);
-    if (!read_value(r, &o->fixed[item->slot]))
-        return false;
-    note_value(o, o->fixed[item->slot]);
-    return true;
 }
 
 /* @W or @W[%i] */
@@ -175,6 +156,36 @@ static bool read_const_item(OpText *o, const Item *item)
     if (!read_value(r, index) || !read_expect(r, ']', "after the index"))
         return false;
     note_value(o, *index);
+    return true;
+}
+
+static bool read_keyed(OpText *o)
+{
+    Reader *r = o->r;
+    Token token = r->token;
+    const char *key = lex_name(&r->lex, token, r->scratch);
+    uint32_t i = 0;
+    while (i < o->info->n_items && (!is_keyed(&o->info->item[i]) || strcmp(o->info->item[i].key, key) != 0))
+        i++;
+    read_next(r);
+    if (i == o->info->n_items)
+        return unknown_key(o, token, key);
+    if (o->seen[i])
+        return READ_FAIL(r, read_span(r, token), "`%s` is given twice", key);
+    o->seen[i] = true;
+    const Item *item = &o->info->item[i];
+    if (!read_expect(r, '=', str_printf(r->scratch, "after `%s`", key)))
+        return false;
+    if (item->kind == ITEM_ATTR)
+        return read_attr(o, item);
+    if (item->kind == ITEM_KEYED_CONST) {
+        if (r->token.kind != TOKEN_GLOBAL)
+            return read_unexpected(r, str_printf(r->scratch, "the constant `@%s`", item->key));
+        return read_const_item(o, item);
+    }
+    if (!read_value(r, &o->fixed[item->slot]))
+        return false;
+    note_value(o, o->fixed[item->slot]);
     return true;
 }
 

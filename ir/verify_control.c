@@ -5,6 +5,8 @@
  */
 #include "verify.h"
 
+#include <float.h>
+
 /* The arguments of a region: those of a loop are its index and the accumulators. */
 static void check_region_args(Checker *ch, const Op *op, const Block *block, const Type *index)
 {
@@ -136,6 +138,33 @@ static void check_tally(Checker *ch, const Op *op)
     }
 }
 
+static void check_search(Checker *ch, const Op *op)
+{
+    Const *keys = const_get(ch->m, op->cst[0]);
+    if (!const_ascends(keys))
+        check_complain(ch, op, "the keys @%s must ascend strictly, without NaN", keys->name);
+}
+
+static void check_memorize(Checker *ch, const Op *op)
+{
+    Const *keys = const_get(ch->m, op->cst[MEMORIZE_keys]);
+    int64_t unseen = op->attr[MEMORIZE_unseen].i;
+    if (!const_ascends(keys))
+        check_complain(ch, op, "the rows of the keys @%s must ascend strictly in lexicographic order, without NaN", keys->name);
+    if (unseen == UNSEEN_before && keys->type.rank != 1)
+        check_complain(ch, op, "keys of several coordinates have none before them: say unseen = any, value or refuse");
+    if ((unseen == UNSEEN_value) != (op->cst[MEMORIZE_default] != 0))
+        check_complain(ch, op, "`default` goes with unseen = value");
+    if (op->attr[MEMORIZE_depth].i < 0 || (op->attr[MEMORIZE_depth].i > 0 && op->attr[MEMORIZE_method].i != METHOD_bits))
+        check_complain(ch, op, "`depth` is a number of layers of the method bits");
+    const Const *weights = op->cst[MEMORIZE_weights] ? const_get(ch->m, op->cst[MEMORIZE_weights]) : NULL;
+    for (uint64_t i = 0; weights && i < type_count(weights->type); i++)
+        if (!(const_f64(weights, i) >= 0 && const_f64(weights, i) <= DBL_MAX)) {
+            check_complain(ch, op, "weight %llu of @%s is not a finite number of at least 0", (unsigned long long)i, weights->name);
+            return;
+        }
+}
+
 /* What types alone do not say; the rest of the rows is op_infer's. */
 void check_control(Checker *ch, const Op *op)
 {
@@ -153,6 +182,10 @@ void check_control(Checker *ch, const Op *op)
         check_return(ch, op);
     else if (op->kind == OP_tally)
         check_tally(ch, op);
+    else if (op->kind == OP_search)
+        check_search(ch, op);
+    else if (op->kind == OP_memorize)
+        check_memorize(ch, op);
     else if (op->kind == OP_refuse && (op->attr[0].i >= 0 || op->attr[0].i < INT32_MIN))
         check_complain(ch, op, "a refusal has a negative status that fits i32");
     bool has_regions = op_info(ch->m, op->kind)->n_regions > 0;

@@ -119,6 +119,9 @@ static const char *const CMP_WORDS[] = {"eq", "ne", "lt", "le", "gt", "ge"};
 static const char *const ACTIVE_WORDS[] = {"notle0", "nonzero", "gt0"};
 static const char *const REDUCE_WORDS[] = {"add", "mul", "min", "max"};
 static const char *const ZEROS_WORDS[] = {"keep", "skip"};
+static const char *const METHOD_WORDS[] = {"conditional", "sqrt", "bits"};
+static const char *const UNSEEN_WORDS[] = {"before", "any", "value", "refuse"};
+_Static_assert(METHOD_conditional == 0 && METHOD_bits == 2 && UNSEEN_before == 0 && UNSEEN_refuse == 3, "as in ir.h");
 _Static_assert(PRED_eq == 0 && PRED_ge == 5 && ACTIVITY_notle0 == 0 && ACTIVITY_gt0 == 2, "as in ir.h");
 _Static_assert(REDUCE_add == 0 && REDUCE_max == 3 && ZEROS_keep == 0 && ZEROS_skip == 1, "as in ir.h");
 
@@ -143,6 +146,12 @@ const char *const *attr_words(AttrKind kind, size_t *n)
     case ATTR_ZEROS:
         *n = sizeof ZEROS_WORDS / sizeof *ZEROS_WORDS;
         return ZEROS_WORDS;
+    case ATTR_METHOD:
+        *n = sizeof METHOD_WORDS / sizeof *METHOD_WORDS;
+        return METHOD_WORDS;
+    case ATTR_UNSEEN:
+        *n = sizeof UNSEEN_WORDS / sizeof *UNSEEN_WORDS;
+        return UNSEEN_WORDS;
     case ATTR_INT:
     case ATTR_INTS:
     case ATTR_CHAINS:

@@ -121,7 +121,7 @@ static void tally_cells(Op *op, Counts unit)
 static void tally_depth(Op *op, Counts unit)
 {
     Builder b = builder_before(op->next);
-    build_tally(&b, unit, op->result[2]);
+    build_tally(&b, unit, op->result[op->n_results - 1]);
 }
 
 /* ---- blocks ---- */

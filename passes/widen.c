@@ -13,7 +13,7 @@
  * Not the same bits as f32, and asked for by the user: every f32 result inside becomes f64, so each op rounds to 53 bits
  * instead of 24. Casts from f32 are exact; outputs are rounded once, to nearest even (a value beyond the range of f32
  * becomes infinity there). Weights stay f32 in memory: affine and matmix widen them exactly. `ord` looks at the bits
- * of an f32, `within` compares with ends that are f32: their operands are rounded back. NaN, infinity and −0.0 keep
+ * of an f32, `within` and `search` compare with ends and keys that are f32: their operands are rounded back. NaN, infinity and −0.0 keep
  * their kind and sign. A bound that merge-affine certifies later is relative to what leaves this pass: the network as written,
  * computed in f64.
  *
@@ -62,7 +62,7 @@ static void widen_region_arguments(Network *net, Op *op)
 /* f32 whose bits come from memory (const, row) are cast; every other op just computes in f64 from now on. */
 static void widen_results(Network *net, Op *op, Value *wide)
 {
-    bool from_memory = op->kind == OP_const || op->kind == OP_row;
+    bool from_memory = op->kind == OP_const || op->kind == OP_row || op->kind == OP_memorize;
     for (uint32_t i = 0; i < op->n_results; i++) {
         Value v = op->result[i];
         if (net->values.at[v].type.elem != ELEM_F32)
@@ -78,7 +78,8 @@ static void widen_results(Network *net, Op *op, Value *wide)
 static bool looks_at_f32(const Network *net, const Op *op)
 {
     return (op->kind == OP_ord && net->values.at[op->result[0]].type.n == 32)
-        || (op->kind == OP_within && const_get(net->module, op->cst[0])->type.elem == ELEM_F32);
+        || ((op->kind == OP_within || op->kind == OP_search || op->kind == OP_memorize) &&
+            const_get(net->module, op->cst[0])->type.elem == ELEM_F32);
 }
 
 static bool has_f32(const Network *net)

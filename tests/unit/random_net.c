@@ -592,6 +592,36 @@ static void make_descend(Gen *g)
     see(g, op->result[2]);
 }
 
+/* Random keys, inserted in order; equal ones and NaN are left out. */
+static ConstId ascending_keys(Gen *g, Type key)
+{
+    uint32_t want = chance(g, 10) ? below(g, 200) : below(g, 8), n = 0, size = type_element_bytes(key);
+    uint8_t *at = arena_array(g->m->arena, want + 1, size), *one = arena_array(g->m->arena, 1, size);
+    for (uint32_t i = 0; i < want; i++) {
+        random_elements(&g->state, key, 1, has(g, RANDOM_NONFINITE) && chance(g, 20), one);
+        uint32_t place = n;
+        int order = element_order(key, one, one) == 0 ? -1 : 2;
+        while (place > 0 && (order = element_order(key, one, at + (place - 1) * size)) == -1)
+            place--;
+        if (order == 0 || order == 2)
+            continue;
+        memmove(at + (place + 1) * size, at + place * size, (n - place) * size);
+        memcpy(at + place * size, one, size);
+        n++;
+    }
+    return const_add(g->m, "keys", type_vector(key, n), at, NOWHERE);
+}
+
+static void make_search(Gen *g)
+{
+    Type key = chance(g, 50) ? int_element(g) : has(g, RANDOM_F64) && chance(g, 50) ? type_f64() : type_f32();
+    Value x = value_of(g, key);
+    OpInit init = {.kind = OP_search, .n_operands = 1, .operand = &x, .cst = {ascending_keys(g, key)}};
+    Op *op = build_op(&g->b, &init);
+    see(g, op->result[0]);
+    see(g, op->result[1]);
+}
+
 static ConstId box_of(Gen *g, Type t)
 {
     uint32_t n = (uint32_t)type_count(t), bytes = type_element_bytes(t);
@@ -744,7 +774,7 @@ static const Maker makers[] = {
     {make_shape, 0, 4}, {make_splat, 0, 1}, {make_const, 0, 1}, {make_within, 0, 1}, {make_math, RANDOM_MATH, 2}, {make_softmax, RANDOM_MATH, 1},
     {make_cast, RANDOM_INTS, 2}, {make_bits, RANDOM_INTS, 2}, {make_shift, RANDOM_INTS, 2}, {make_ord, RANDOM_INTS, 1},
     {make_best, RANDOM_INDICES, 3}, {make_index, RANDOM_INDICES, 2}, {make_set, RANDOM_SETS, 2}, {make_active, RANDOM_SETS, 3},
-    {make_stack, RANDOM_STACKS, 3}, {make_descend, RANDOM_TREES, 3}, {make_branch, RANDOM_REGIONS, 4}, {make_loop, RANDOM_REGIONS, 4},
+    {make_stack, RANDOM_STACKS, 3}, {make_descend, RANDOM_TREES, 3}, {make_search, RANDOM_TREES, 3}, {make_branch, RANDOM_REGIONS, 4}, {make_loop, RANDOM_REGIONS, 4},
     {make_call, RANDOM_CALLS, 2}, {make_tally, RANDOM_TALLY, 1},
 };
 enum { MAKERS = sizeof makers / sizeof *makers };

@@ -14,7 +14,7 @@ enum {
     RANDOM_INDICES = 1 << 4,       /* argmax argmin topk index */
     RANDOM_SETS = 1 << 5,          /* active, size, weigh, test; cols and rows of an affine; and, or, xor of sets */
     RANDOM_STACKS = 1 << 6,        /* row, matmix, indexed weights */
-    RANDOM_TREES = 1 << 7,         /* descend */
+    RANDOM_TREES = 1 << 7,         /* descend, search */
     RANDOM_REGIONS = 1 << 8,       /* if case repeat each */
     RANDOM_EXITS = 1 << 9,         /* return and refuse within regions, a status */
     RANDOM_CALLS = 1 << 10,        /* a second network that is called; the one returned is the caller */

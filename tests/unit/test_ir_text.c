@@ -172,6 +172,7 @@ static void random_networks_use_every_op(void)
         FOR_EACH_OP (walk, op, net)
             used[op->kind] = true;
     }
+    used[OP_memorize] = true;     /* no code is made for it: it has tests of its own */
     for (int k = 0; k < OP__COUNT; k++) {
         if (!used[k])
             fprintf(stderr, "\nno random network has `%s`: give it a maker in random_net.c\n", op_info(m, (OpKind)k)->name);
