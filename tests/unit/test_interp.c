@@ -436,6 +436,56 @@ static void choosing(void)
     RUN_CASES(cases);
 }
 
+static void searching(void)
+{
+#define MEMORIZE(rest) WITH("const @k : f64[3] = [-1, 0, 5]\nconst @l : i8[3] = [1, 2, 3]\nconst @d : i8 = 9", "%x: f64", "i8", \
+    "%y = memorize %x, @k, @l, " rest "method = conditional")
+#define ROWS "const @k : i8[3,2] = [[-1, 5], [-1, 6], [0, -128]]\nconst @l : f32[3,2] = [[1, 2], [3, 4], [5, 6]]\nconst @d : f32[2] = [7, 8]"
+    const Case cases[] = {
+        {"no key", WITH("const @k : i64[0] = []", "%x: i64", "i32", "%s, %y = search @k, %x : idx[1], i32"), V(5), V(0), {0}, 0},
+        {"below one key", WITH("const @k : f32[1] = [2]", "%x: f32", "i32", "%s, %d = search @k, %x : idx[2], i32\n%y = cast %s : i32"), V(1.5), V(0), CMP(1), 0},
+        {"at a key", WITH("const @k : f32[1] = [2]", "%x: f32", "i32", "%s, %d = search @k, %x : idx[2], i32\n%y = cast %s : i32"), V(2), V(1), CMP(1), 0},
+        {"NaN is below all", WITH("const @k : f32[2] = [-inf, 2]", "%x: f32", "i32", "%s, %d = search @k, %x : idx[3], i32\n%y = cast %s : i32"), V(NaN), V(0), CMP(2), 0},
+        {"-0 is +0", WITH("const @k : f64[2] = [0, 2]", "%x: f64", "i32", "%s, %d = search @k, %x : idx[3], i32\n%y = cast %s : i32"), V(-0.0), V(1), CMP(2), 0},
+        {"above all", WITH("const @k : f64[2] = [0, 2]", "%x: f64", "i32", "%s, %d = search @k, %x : idx[3], i32\n%y = cast %s : i32"), V(INF), V(2), CMP(1), 0},
+        {"5 leaves: the first lies 3 deep", WITH("const @k : i8[4] = [1, 2, 3, 4]", "%x: i8", "i32", "%s, %y = search @k, %x : idx[5], i32"), V(-128), V(3), CMP(3), 0},
+        {"5 leaves: the second, too", WITH("const @k : i8[4] = [1, 2, 3, 4]", "%x: i8", "i32", "%s, %y = search @k, %x : idx[5], i32"), V(1), V(3), CMP(3), 0},
+        {"5 leaves: the third lies 2 deep", WITH("const @k : i8[4] = [1, 2, 3, 4]", "%x: i8", "i32", "%s, %y = search @k, %x : idx[5], i32"), V(2), V(2), CMP(2), 0},
+        {"a key's label", MEMORIZE(""), V(-0.0), V(2), {0}, 0},
+        {"the label before", MEMORIZE(""), V(4.75), V(2), {0}, 0},
+        {"the first below all", MEMORIZE(""), V(-INF), V(1), {0}, 0},
+        {"the first for NaN", MEMORIZE(""), V(NaN), V(1), {0}, 0},
+        {"the default", MEMORIZE("default = @d, unseen = value, "), V(4.75), V(9), {0}, 0},
+        {"no default for a key", MEMORIZE("default = @d, unseen = value, "), V(5), V(3), {0}, 0},
+        {"a refusal", MEMORIZE("unseen = refuse, "), V(4.75), V(0), {0}, -1},
+        {"no refusal for a key", MEMORIZE("unseen = refuse, "), V(-1), V(1), {0}, 0},
+        {"rows", WITH(ROWS, "%x: i8[2]", "f32[2]", "%y = memorize %x, @k, @l, method = bits, unseen = any"), V(-1, 6), V(3, 4), {0}, 0},
+        {"no such row", WITH(ROWS, "%x: i8[2]", "f32[2]", "%y = memorize %x, @k, @l, default = @d, method = sqrt, unseen = value"), V(0, 6), V(7, 8), {0}, 0},
+    };
+    RUN_CASES(cases);
+}
+
+/* Every leaf of the tree that search_left makes lies as deep as search_depth says, and none deeper than need be. */
+static void leaves_lie_as_deep_as_said(uint64_t leaves, uint64_t first, uint64_t n, uint32_t depth)
+{
+    if (n == 1) {
+        CU_ASSERT(search_depth(leaves, first) == depth);
+        CU_ASSERT((1ull << depth) < 2 * leaves);
+        return;
+    }
+    uint64_t left = search_left(n);
+    CU_ASSERT_FATAL(left > 0 && left < n);
+    leaves_lie_as_deep_as_said(leaves, first, left, depth + 1);
+    leaves_lie_as_deep_as_said(leaves, first + left, n - left, depth + 1);
+}
+
+static void the_tree_of_a_search_is_left_complete(void)
+{
+    for (uint64_t leaves = 1; leaves < 300; leaves++)
+        leaves_lie_as_deep_as_said(leaves, 0, leaves, 0);
+    leaves_lie_as_deep_as_said(65537, 0, 65537, 0);
+}
+
 /* ---- control ---------------------------------------------------------------------------------------------------------------------- */
 
 static void control(void)
@@ -829,6 +879,8 @@ void suite_interp(void)
     CU_add_test(suite, "reductions", reductions);
     CU_add_test(suite, "shapes", shapes);
     CU_add_test(suite, "sets, selections, trees", choosing);
+    CU_add_test(suite, "ascending keys", searching);
+    CU_add_test(suite, "the tree of a search is left-complete", the_tree_of_a_search_is_left_complete);
     CU_add_test(suite, "regions and calls", control);
     CU_add_test(suite, "tallies", tallies_are_what_tally_ops_say);
     CU_add_test(suite, "inputs that lie", lying_inputs_are_tamed);
