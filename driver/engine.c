@@ -72,7 +72,12 @@ static const char *file_of(const NamedFiles *files, uint32_t n, const Port *port
     return NULL;
 }
 
-/* Every file names a tensor there is. */
+static bool same_tensor(const char *a, const char *b, uint32_t n)
+{
+    return n == 1 || (a && b && strcmp(a, b) == 0);
+}
+
+/* Every file names a tensor there is, and no two name the same. */
 static bool names_known(Session *s, const NamedFiles *files, const char *option, uint32_t n, const Port *ports)
 {
     for (size_t i = 0; i < files->len; i++) {
@@ -84,6 +89,12 @@ static bool names_known(Session *s, const NamedFiles *files, const char *option,
                        option, n > 0 ? ports[0].name : "NAME");
             return false;
         }
+        for (size_t k = 0; k < i; k++)
+            if (same_tensor(files->at[k].name, files->at[i].name, n)) {
+                diag_error(s->diags, NOWHERE, "--%s: %s and %s are both for `%s`; give one of them", option, files->at[k].path, files->at[i].path,
+                           files->at[i].name ? files->at[i].name : ports[0].name);
+                return false;
+            }
     }
     return true;
 }

@@ -83,6 +83,10 @@ static bool read_profile(Session *s, Profile *out)
     Tables tables;
     if (!read_tables(s, &s->options->profile, "profile", s->entry->n_inputs, s->entry->input, &tables))
         return false;
+    if (tables.rows == 0) {
+        diag_error(s->diags, NOWHERE, "--profile: %s has no rows, so it says nothing", s->options->profile.at[0].path);
+        return false;
+    }
     const uint8_t **input = NEW_ARRAY(s->arena, tables.n + 1, const uint8_t *);
     for (uint32_t i = 0; i < tables.n; i++)
         input[i] = tables.table[i].data;

@@ -1,0 +1,1 @@
+"$CNETC" files/two.cnet --profile=files/no-rows.npy --emit=ir
