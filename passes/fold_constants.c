@@ -28,7 +28,7 @@ static bool has_memory_form(Type t)
 static bool is_foldable(const Network *net, const Op *op)
 {
     const OpInfo *info = op_info(net->module, op->kind);
-    if (info->terminator || op->n_regions || op->kind == OP_const || op->kind == OP_call || op->kind == OP_tally)
+    if (info->terminator || op->n_regions || op->kind == OP_const || op->kind == OP_call || op->kind == OP_memorize || op->kind == OP_tally)
         return false;
     uint64_t bytes_in = 0, bytes_out = 0;
     uint32_t operands = 0;

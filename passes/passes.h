@@ -13,7 +13,8 @@
 typedef enum Property {
     PROP_inlined = 1 << 0,        /* no `call` is left */
     PROP_guarded = 1 << 1,        /* the box policy is spelled out in the IR */
-    PROP_counted = 1 << 2         /* tally ops are in; nothing may change what is executed */
+    PROP_counted = 1 << 2,        /* tally ops are in; nothing may change what is executed */
+    PROP_memorized = 1 << 3       /* no `memorize` is left: data have become networks */
 } Property;
 
 /* Inputs that say what is likely (--profile), for the network of this name: n rows; row i of input k is at input[k] + i * bytes

@@ -15,7 +15,7 @@
  * (merge-affine runs only on networks that allow `real` numerics), skip among them: fewer operations. -O2 also chooses how
  * what is left is walked: less time. -O3 is equal as long as no pass trades memory or compile time for either.
  *
- * The order matters in four places: positive-zero comes before anything that could tell −0.0 from +0.0; folding comes
+ * The order matters in five places: memorize comes before all that looks at ops, for data are no network yet; positive-zero comes before anything that could tell −0.0 from +0.0; folding comes
  * before shapes and identities, which look for constants; skip comes when affines are what they will be; guard comes after
  * them, so that what it adds stays as it is.
  *
@@ -42,7 +42,7 @@ char *pipeline_text(Arena *arena, const PipelineOptions *o)
     bool argument = o->result && strcmp(o->result, "value") != 0;
     Text text = text_new(arena);
     if (!o->passes || argument || o->compute_f64)
-        add_part(&text, "inline");
+        add_part(&text, "inline,memorize");
     if (argument)
         add_part(&text, str_printf(arena, "result(value=%s)", o->result));
     if (o->compute_f64)
@@ -178,16 +178,18 @@ bool pipeline_parse(Arena *arena, Diags *diags, const char *text, bool named, Pi
 
 unsigned pipeline_given(const Module *m)
 {
-    bool inlined = true, guarded = true, counted = false;      /* one counted network is enough: nothing may change it */
+    bool inlined = true, memorized = true, guarded = true, counted = false;      /* one counted network is enough: nothing may change it */
     for (size_t i = 0; i < m->networks.len; i++) {
         const Network *net = m->networks.at[i];
         OpWalk walk;
-        FOR_EACH_OP(walk, op, net)
+        FOR_EACH_OP(walk, op, net) {
             inlined &= op->kind != OP_call;
+            memorized &= op->kind != OP_memorize;
+        }
         counted |= network_is_counted(net);
         guarded &= network_is_guarded(net);
     }
-    return (inlined ? PROP_inlined : 0u) | (guarded ? PROP_guarded : 0u) | (counted ? PROP_counted : 0u);
+    return (inlined ? PROP_inlined : 0u) | (memorized ? PROP_memorized : 0u) | (guarded ? PROP_guarded : 0u) | (counted ? PROP_counted : 0u);
 }
 
 bool pipeline_has_ended(const Module *m)

@@ -1,0 +1,199 @@
+/* memorize_points.c — the method `conditional` for keys of several coordinates.
+ *
+ *      a coordinate        %k = slice %x, from = [2]; %y = search … %k          one coordinate tells all labels apart
+ *      a coordinate tree   %i = ord %x; %slot = descend @tree, %i               every node tests one of them
+ *      a projection        %z = affine (cast (ord %x)), @w; %y = search … %z    exact integers; q products and q additions for q coordinates
+ *
+ * The one idea: all three are counted, and what takes fewest operations is built: in the worst case, or with weights on average; of equal ones the
+ * first of the list. Data that a few thresholds cut in halves take no multiplication (coordinate_tree.c); where each test of a coordinate tells
+ * only a few rows from the rest (one-hot rows), the projection is shorter.
+ *
+ * Legality: all three are exact on every row of the data, by construction. What a key gets that is in no row depends on the construction, so the
+ * policy is `any` or one that compares the key with the row that was found. A NaN goes wherever its image lies; it equals no key.
+ *
+ * Ends: one op becomes a fixed number of ops.
+ */
+#include "memorize_conditional.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { WIDEST = 16384 };                          /* what the back end evaluates */
+
+typedef struct Finder {
+    Memory *m;
+    Points points;
+    Columns columns;
+    Question question;
+    uint32_t *representative;     /* by class: a row; NULL: a class is a row */
+} Finder;
+
+static Finder finder_of(Memory *m)
+{
+    Arena *arena = m->ctx->arena;
+    Finder f = {.m = m, .points = {m->key, m->rows, m->coordinates, m->keys}};
+    f.question.n_classes = m->rows;
+    if (!memory_checks(m)) {
+        uint32_t *class_ = arena_big(arena, (size_t)m->rows * sizeof *class_, 64);
+        f.representative = arena_big(arena, (size_t)m->rows * sizeof *class_, 64);
+        f.question.n_classes = number_rows(arena, m->rows, m->label_bytes, m->labels, class_, f.representative);
+        f.question.class_ = class_;
+    }
+    return f;
+}
+
+static uint32_t levels(uint64_t n)
+{
+    return search_depth(n, 0);
+}
+
+/* The rows' elements in a column, or projections, in their order. */
+static const uint8_t *gather(Memory *m, const uint8_t *at, uint64_t stride, uint32_t size, const uint32_t *order)
+{
+    uint8_t *out = memory_bytes(m, (uint64_t)m->rows * size);
+    for (uint32_t i = 0; i < m->rows; i++)
+        memcpy(out + (uint64_t)i * size, at + order[i] * stride, size);
+    return out;
+}
+
+/* ---- one coordinate ---- */
+
+static bool is_ascending(const uint32_t *order, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (order[i] != i)
+            return false;
+    return true;
+}
+
+static Ordered order_by_column(const Finder *f, uint32_t column)
+{
+    Memory *m = f->m;
+    uint32_t size = type_element_bytes(m->key);
+    const uint32_t *order = f->columns.order[column];
+    Ordered o = {.key = m->key, .keys = gather(m, m->keys + (uint64_t)column * size, m->row_bytes, size, order),
+                 .order = is_ascending(order, m->rows) ? NULL : order};
+    memory_order(m, &o);
+    return o;
+}
+
+static Value build_column(const Finder *f, Ordered *o, uint32_t column)
+{
+    Builder *b = &f->m->b;
+    Value one = f->m->coordinates == 1 ? f->m->x : build_slice(b, f->m->x, &column, &(uint32_t){1});
+    o->x = build_reshape(b, one, 0, NULL);
+    memory_note(f->m, o, str_printf(f->m->ctx->arena, " by coordinate %u", column));
+    return memory_ordered(f->m, o);
+}
+
+/* ---- a coordinate tree ---- */
+
+static Value build_tree(const Finder *f, const Decisions *d)
+{
+    Memory *m = f->m;
+    Type image = memory_image_type(m->key);
+    uint32_t size = type_element_bytes(image), key_size = type_element_bytes(m->key);
+    uint32_t *slot = NEW_ARRAY(m->ctx->arena, d->n_leaves, uint32_t);
+    uint8_t *threshold = memory_bytes(m, (uint64_t)(d->n_leaves - 1) * size);
+    for (uint32_t i = 0; i < d->n_leaves; i++)
+        slot[i] = f->question.class_ ? f->question.class_[d->row[i]] : d->row[i];
+    for (uint32_t i = 0; i + 1 < d->n_leaves; i++)
+        memory_threshold(m->key, m->keys + d->least[i] * m->row_bytes + (uint64_t)d->node[i].coordinate * key_size, threshold + (uint64_t)i * size);
+    pass_note(m->ctx, "%s: %u rows of %u x %s, %u labels: a tree of coordinates, %u leaves, %.3g comparisons expected, at most %u", m->net->name,
+              m->rows, m->coordinates, type_print(m->ctx->arena, m->key), f->question.n_classes, d->n_leaves, d->mean, d->depth);
+    Value x = type_is_float(m->key) ? build_unary(&m->b, OP_ord, m->x) : m->x;
+    Value found = memory_descend(m, &(TreePlan){d, image, m->coordinates, threshold, slot, f->question.n_classes}, x);
+    ConstId labels = f->representative ? memory_labels(m, f->question.n_classes, f->representative) : m->labels_id;
+    return memory_checked(m, found, memory_row(m, labels, found));
+}
+
+/* ---- a projection ---- */
+
+static Ordered order_by_projection(const Finder *f, const Projection *p)
+{
+    uint32_t size = 8 * p->words;
+    Ordered o = {.key = type_int(p->bits), .keys = gather(f->m, (const uint8_t *)p->z, size, size, p->order), .order = p->order};
+    memory_order(f->m, &o);
+    return o;
+}
+
+static Value build_projection(const Finder *f, Ordered *o, const Projection *p)
+{
+    Memory *m = f->m;
+    Builder *b = &m->b;
+    uint32_t size = 8 * p->words;
+    uint8_t *weights = memory_bytes(m, (uint64_t)m->coordinates * size);
+    for (uint32_t k = 0; k < m->coordinates; k++)
+        memcpy(weights + (uint64_t)k * size, &p->weight[k], sizeof p->weight[k]);
+    ConstId W = const_add(m->net->module, "projection", type_matrix(o->key, 1, m->coordinates), weights, m->op->span);
+    Value x = type_is_float(m->key) ? build_unary(b, OP_ord, m->x) : m->x;
+    if (!type_same_element(value_type(m->net, x), o->key))
+        x = build_cast(b, x, o->key);
+    Value z = build_affine(b, x, W, 0, 1);
+    if (p->used < m->coordinates)
+        value_op(m->net, z)->attr[AFFINE_zeros].i = ZEROS_skip;
+    o->x = build_reshape(b, z, 0, NULL);
+    memory_note(m, o, str_printf(m->ctx->arena, " by a projection of %u coordinates to i%u (%u operations)", p->used, p->bits, 2 * p->used));
+    return memory_ordered(m, o);
+}
+
+/* ---- the choice ---- */
+
+/* What is compared: operations in the worst case, or expected ones. */
+static double cost(const Memory *m, double mean, uint32_t most)
+{
+    return m->weights ? mean : most;
+}
+
+/* Projections have at least two coordinates: one alone has been tried. */
+static bool is_as_good_as_any_projection(const Finder *f, double cost)
+{
+    return !f->m->weights && cost <= 4 + levels(f->question.n_classes);
+}
+
+static Value build_cheapest(Finder *f)
+{
+    Memory *m = f->m;
+    Arena *arena = m->ctx->arena;
+    uint32_t runs, column = separating_column(&f->question, &runs), limit = 2 * m->coordinates + levels(m->rows);
+    bool has_column = column < m->coordinates;
+    Ordered by_column = {0}, by_projection = {0};
+    Projection projection;
+    Decisions tree;
+    double best = INFINITY;
+    if (has_column) {
+        by_column = order_by_column(f, column);
+        best = cost(m, by_column.mean, by_column.depth);
+        if (!m->weights && by_column.depth <= levels(f->question.n_classes))
+            return build_column(f, &by_column, column);
+        limit = m->weights ? limit : by_column.depth - 1;
+    }
+    bool has_tree = coordinate_tree(arena, &f->question, limit, &tree) && cost(m, tree.mean, tree.depth) < best;
+    if (has_tree)
+        best = cost(m, tree.mean, tree.depth);
+    bool has_projection = !is_as_good_as_any_projection(f, best) && find_projection(arena, &f->points, &f->question, WIDEST, &projection);
+    if (has_projection) {
+        by_projection = order_by_projection(f, &projection);
+        has_projection = cost(m, by_projection.mean, by_projection.depth) + 2 * projection.used < best;
+    }
+    if (has_projection)
+        return build_projection(f, &by_projection, &projection);
+    if (has_column && !has_tree)
+        return build_column(f, &by_column, column);
+    if (!has_tree && !coordinate_tree(arena, &f->question, m->rows, &tree))
+        ICE("rows that differ cannot be told apart");
+    return build_tree(f, &tree);
+}
+
+Value memorize_points(Memory *m)
+{
+    Finder f = finder_of(m);
+    if (f.question.n_classes == 1 && !memory_checks(m))
+        return memory_label(m, 0);
+    if (m->coordinates == 0)      /* one row, and it is what is asked for */
+        return memory_label(m, 0);
+    f.columns = points_columns(m->ctx->arena, &f.points);
+    f.question.columns = &f.columns;
+    f.question.weights = m->weights;
+    return build_cheapest(&f);
+}
