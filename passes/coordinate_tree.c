@@ -1,16 +1,16 @@
 /* coordinate_tree.c — a tree of tests of single coordinates: no projection, so no multiplication.
  *
- * In: rows of coordinates, as ranks, and their classes. Out: a tree whose leaves hold rows of one class. Two ways to choose a test among
- * all coordinates and all thresholds; the tree that is less deep is taken (less deep on average, when rows have weights), the first of equals:
+ * In: rows of coordinates, as ranks, and their classes. Out: a tree whose leaves hold rows of one class. Two ways to choose a test
+ * among all coordinates and thresholds; the tree that is less deep is taken (on average, when rows have weights), the first of equals:
  *
  *      even:      the two sides are as equal as can be: the depth comes near ceil(log2 rows)
- *      telling:   what is known of the class grows most (entropy, as in C4.5 of Quinlan, 1993): fewer leaves where classes are few and lie
- *                 together; not tried where every row is a class of its own
+ *      telling:   what is known of the class grows most (entropy, as in C4.5, Quinlan 1993): fewer leaves where classes are few and lie
+ *                 together; not tried where most rows are a class of their own
  *
  * Different rows differ in some coordinate, so a test always exists, and it has rows on both sides.
  *
- * O(columns x rows) for each level: the rows of a node are a stretch [begin, end) of one list for each column, which is ordered by that column's
- * elements; thresholds are tried by walking it, and what goes left and right is parted in all lists, order kept.
+ * O(columns x rows) for each level: the rows of a node are a stretch [begin, end) of one list for each column, ordered by that
+ * column's elements; thresholds are tried by walking it, and what goes left and right is parted in all lists, order kept.
  *
  * Ends: both sides have fewer rows; and no path is longer than `limit`.
  */
@@ -34,6 +34,7 @@ struct Grower {
     uint32_t *moved;
     uint8_t *goes_left;           /* by row */
     double *before, *total;       /* by class: how much of the part lies left of a threshold, how much in all; telling tests only */
+    double *x_log_x;              /* of whole numbers, for rows without weights */
     const double *asked;          /* by row: how often; NULL: all alike */
     const double *share;          /* the same, none less than 1 / (16 rows): no path gets long for what is never asked for */
     BestTest *best;
@@ -102,12 +103,12 @@ static Test even_test(Grower *g, const Part *part)
 
 /* ---- telling ---- */
 
-static double x_log_x(double x)
+static double x_log_x(const Grower *g, double x)
 {
-    return x > 0 ? x * log2(x) : 0;
+    return g->x_log_x ? g->x_log_x[(uint32_t)x] : x > 0 ? x * log2(x) : 0;
 }
 
-/* What is not known on a side: sum s log s - sum over classes of c log c; `inner` is the second sum. */
+/* What is not known on a side of weight s: s log s - sum over classes of c log c; `inner` is the second sum, of the whole part. */
 static void telling_in_column(Grower *g, const Part *part, uint32_t column, double sum, double inner, Test *best)
 {
     const uint32_t *rows = g->list[column], *rank = g->q->columns->rank[column];
@@ -115,14 +116,14 @@ static void telling_in_column(Grower *g, const Part *part, uint32_t column, doub
     for (uint32_t i = part->begin; i < part->end; i++) {
         uint32_t class_ = class_of(g->q, rows[i]);
         if (i > part->begin && rank[rows[i - 1]] != rank[rows[i]]) {
-            double badness = x_log_x(left) - inner_left + x_log_x(sum - left) - inner_right;
+            double badness = x_log_x(g, left) - inner_left + x_log_x(g, fmax(sum - left, 0)) - inner_right;
             if (badness < best->badness)
                 *best = (Test){badness, column, i - part->begin, rows[i]};
         }
         double share = share_of(g, rows[i]), had = g->before[class_], all = g->total[class_];
         g->before[class_] = had + share;
-        inner_left += x_log_x(had + share) - x_log_x(had);
-        inner_right += x_log_x(all - had - share) - x_log_x(all - had);
+        inner_left += x_log_x(g, had + share) - x_log_x(g, had);
+        inner_right += x_log_x(g, fmax(all - had - share, 0)) - x_log_x(g, fmax(all - had, 0));
         left += share;
     }
     for (uint32_t i = part->begin; i < part->end; i++)
@@ -131,22 +132,18 @@ static void telling_in_column(Grower *g, const Part *part, uint32_t column, doub
 
 static Test telling_test(Grower *g, const Part *part)
 {
+    const uint32_t *rows = g->list[0];
     Test best = {.badness = INFINITY};
     double sum = sum_of(g, part), inner = 0;
-    for (uint32_t i = part->begin; i < part->end; i++)
-        g->total[class_of(g->q, g->list[0][i])] += share_of(g, g->list[0][i]);
     for (uint32_t i = part->begin; i < part->end; i++) {
-        double *before = &g->before[class_of(g->q, g->list[0][i])];
-        if (*before == 0)
-            inner += x_log_x(g->total[class_of(g->q, g->list[0][i])]);
-        *before = 1;
+        double *total = &g->total[class_of(g->q, rows[i])], share = share_of(g, rows[i]);
+        inner += x_log_x(g, *total + share) - x_log_x(g, *total);
+        *total += share;
     }
-    for (uint32_t i = part->begin; i < part->end; i++)
-        g->before[class_of(g->q, g->list[0][i])] = 0;
     for (uint32_t k = 0; k < g->q->columns->columns; k++)
         telling_in_column(g, part, k, sum, inner, &best);
     for (uint32_t i = part->begin; i < part->end; i++)
-        g->total[class_of(g->q, g->list[0][i])] = 0;
+        g->total[class_of(g->q, rows[i])] = 0;
     return best;
 }
 
@@ -179,15 +176,6 @@ static void attach(Grower *g, const Part *part, int32_t what)
         g->nodes.at[part->parent / 2].child[part->parent % 2] = what;
 }
 
-/* Telling tests take care of the class and may go astray in depth: where what is left of the limit is just enough for even ones, these go on. */
-static Test choose_test(Grower *g, const Part *part, uint32_t limit)
-{
-    uint32_t rows = part->end - part->begin, levels = 0;
-    while (levels < 31 && (1u << levels) < rows)
-        levels++;
-    return g->best == telling_test && part->depth + levels + 2 > limit ? even_test(g, part) : g->best(g, part);
-}
-
 /* How often the leaf of this part is reached. */
 static double asked_for(const Grower *g, const Part *part)
 {
@@ -211,7 +199,7 @@ static bool grow(Grower *g, uint32_t limit, Decisions *d)
         }
         if (part.depth == limit)
             return false;
-        Test test = choose_test(g, &part, limit);
+        Test test = g->best(g, &part);
         uint32_t node = (uint32_t)g->nodes.len, middle = part.begin + test.left;
         attach(g, &part, (int32_t)node);
         vec_push(g->arena, g->nodes, ((TreeNode){.coordinate = test.column}));
@@ -231,29 +219,44 @@ static double *shares_of(Arena *arena, const Question *q, const double *asked)
     return share;
 }
 
+static double *logarithms(Arena *arena, uint32_t n)
+{
+    double *x_log_x = arena_big(arena, ((size_t)n + 1) * sizeof *x_log_x, 64);
+    for (uint32_t i = 2; i <= n; i++)
+        x_log_x[i] = i * log2(i);
+    return x_log_x;
+}
+
+static uint32_t **copy_lists(Arena *arena, const Columns *c)
+{
+    uint32_t **list = NEW_ARRAY(arena, c->columns, uint32_t *);
+    for (uint32_t k = 0; k < c->columns; k++) {
+        list[k] = arena_big(arena, (size_t)c->rows * sizeof **list, 64);
+        memcpy(list[k], c->order[k], (size_t)c->rows * sizeof **list);
+    }
+    return list;
+}
+
 static bool grow_by(Arena *arena, const Question *q, BestTest *best, uint32_t limit, Decisions *out)
 {
     const Columns *c = q->columns;
-    Grower g = {.q = q, .arena = arena, .best = best, .list = NEW_ARRAY(arena, c->columns, uint32_t *),
-                .moved = arena_big(arena, (size_t)c->rows * sizeof *g.moved, 64), .goes_left = arena_big(arena, c->rows, 64),
-                .asked = q->weights ? weight_shares(arena, c->rows, q->weights) : NULL};
-    g.share = g.asked ? shares_of(arena, q, g.asked) : NULL;
+    Arena *scratch = arena_new(arena);
+    if (!scratch)
+        arena_exhausted(arena);
+    Grower g = {.q = q, .arena = arena, .best = best, .list = copy_lists(scratch, c),
+                .moved = arena_big(scratch, (size_t)c->rows * sizeof *g.moved, 64), .goes_left = arena_big(scratch, c->rows, 64),
+                .asked = q->weights ? weight_shares(scratch, c->rows, q->weights) : NULL};
+    g.share = g.asked ? shares_of(scratch, q, g.asked) : NULL;
     if (best == telling_test) {
-        g.before = NEW_ARRAY(arena, q->n_classes, double);
-        g.total = NEW_ARRAY(arena, q->n_classes, double);
-    }
-    for (uint32_t k = 0; k < c->columns; k++) {
-        g.list[k] = arena_big(arena, (size_t)c->rows * sizeof **g.list, 64);
-        memcpy(g.list[k], c->order[k], (size_t)c->rows * sizeof **g.list);
+        g.before = NEW_ARRAY(scratch, q->n_classes, double);
+        g.total = NEW_ARRAY(scratch, q->n_classes, double);
+        g.x_log_x = g.share ? NULL : logarithms(scratch, c->rows);
     }
     *out = (Decisions){0};
-    if (!grow(&g, limit, out))
-        return false;
-    out->n_leaves = (uint32_t)g.leaves.len;
-    out->node = g.nodes.at;
-    out->least = g.least.at;
-    out->row = g.leaves.at;
-    return true;
+    bool grown = grow(&g, limit, out);
+    *out = (Decisions){(uint32_t)g.leaves.len, g.nodes.at, g.least.at, g.leaves.at, out->depth, out->mean};
+    arena_free(scratch);
+    return grown;
 }
 
 static bool is_better(const Question *q, const Decisions *a, const Decisions *b)
@@ -269,6 +272,8 @@ bool coordinate_tree(Arena *arena, const Question *q, uint32_t limit, Decisions 
     bool grown = grow_by(arena, q, even_test, limit, out);
     if (!q->class_ || q->n_classes > q->columns->rows / 2)
         return grown;
+    if (grown)                    /* what is deeper would not be taken */
+        limit = q->weights && limit > out->depth + 4 ? out->depth + 4 : q->weights ? limit : out->depth;
     if (grow_by(arena, q, telling_test, limit, &other) && (!grown || is_better(q, &other, out))) {
         *out = other;
         return true;

@@ -8,8 +8,8 @@
 
 #include "../ir/ir.h"
 
-/* A tree with n - 1 nodes over n leaves, parents before children (child >= 0: a node, < 0: leaf ~child; see Tree). A key goes right at a node
- * when its coordinate is not below that of `least`, the least that lies right. */
+/* A tree with n - 1 nodes over n leaves, parents before children (child >= 0: a node, < 0: leaf ~child; see Tree). A key goes right at
+ * a node when its coordinate is not below that of `least`, the least that lies right. */
 typedef struct Decisions {
     uint32_t n_leaves;
     TreeNode *node;
@@ -64,8 +64,8 @@ uint32_t separating_column(const Question *q, uint32_t *runs);
 
 /* ---- projection.c ---- */
 
-/* z = sum over columns c of weight[c] * image(x[c]), an integer of `bits` bits that never wraps on the data and tells rows of different classes
- * apart; weight 0: the column is not needed. */
+/* z = sum over columns c of weight[c] * image(x[c]), an integer of `bits` bits that never wraps on the data and tells rows of different
+ * classes apart; weight 0: the column is not needed. */
 typedef struct Projection {
     uint32_t bits, words, used;   /* words: of a z; used: columns whose weight is not 0 */
     uint64_t *weight;             /* by column */

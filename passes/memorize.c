@@ -10,9 +10,9 @@
  *      unseen = refuse:   %key = row @keys[%i]; %same = cmp %x, %key, pred = eq; if %same { yield } else { refuse status = -1 }
  *
  * Legality: on every row of the data each method gives the row's label, bit for bit; on other keys, what the op's policy says:
- * `before`, `value` and `refuse` are the interpreter's answers to the last bit, `any` is whatever is cheapest. -0 equals +0. A NaN equals no
- * row: it gets the first label under `before`, the default, or a refusal. Several coordinates are compared with one comparison each;
- * their truth values are joined by selections, which move and cost nothing.
+ * `before`, `value` and `refuse` are the interpreter's answers to the last bit, `any` is whatever is cheapest. -0 equals +0. A NaN
+ * equals no row: it gets the first label under `before`, the default, or a refusal. Several coordinates are compared with one
+ * comparison each; their truth values are joined by selections, which move and cost nothing.
  *
  * Ends: every op `memorize` goes, and none is made.
  */

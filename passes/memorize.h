@@ -37,8 +37,8 @@ MemorizeMethod memorize_conditional, memorize_sqrt, memorize_bits;
 bool memory_checks(const Memory *m);
 /* `label` if `found` (an i1), else what is asked for: the fallback or a refusal. */
 Value memory_answer(Memory *m, Value found, Value label);
-/* The same where `row` (an idx[rows]) says which row was found: x is compared with its key, one comparison a coordinate. Policies that do not
- * check give the label as it is. */
+/* The same where `row` (an idx[rows]) says which row was found: x is compared with its key, one comparison a coordinate. Policies
+ * that do not check give the label as it is. */
 Value memory_checked(Memory *m, Value row, Value label);
 /* Element `i` (an idx) of a tensor's first dim. */
 Value memory_row(Memory *m, ConstId tensor, Value i);

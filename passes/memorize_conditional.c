@@ -3,9 +3,9 @@
  *      keys    1  3  4  7  8  9            %slot, %depth = search [4, 8], %x         x >= 4, then x >= 8 or nothing
  *      labels  a  a  b  b  c  c     =>     %y = row [a, b, c][%slot]
  *
- * Keys in their order fall into runs of equal labels; a leaf is a run, and begins at its first key, so a key between two of the data has the
- * label of the one before it. r runs are ceil(log2 r) comparisons. No bytes are copied when every key is a run: the thresholds are the keys
- * but the first.
+ * Keys in their order fall into runs of equal labels; a leaf is a run, and begins at its first key, so a key between two of the data
+ * has the label of the one before it. r runs are ceil(log2 r) comparisons. No bytes are copied when every key is a run: the thresholds
+ * are the keys but the first.
  *
  * With weights, the leaves lie as deep as they are rare: an explicit tree (`descend`) over integer images, where it saves at least
  * one comparison in ten on average; a table is faster than that. No leaf is taken for rarer than a share of 1/16n: so the worst case
@@ -16,8 +16,8 @@
  *
  * Legality: the leaf of x is what the definition of `before` says, for every x: -0 and +0 have one image, infinities are numbers like
  * others. A NaN has the first leaf: `search` says so, and where a tree decides, images above that of infinity go to a leaf of their own
- * with the first label (a NaN with its sign bit lies below all numbers by itself). With unseen = any they stay in the last leaf. Keys that must be compared with what was
- * found (unseen = value, refuse) are not merged: each leaf is one key.
+ * with the first label (a NaN with its sign bit lies below all numbers by itself). With unseen = any they stay in the last leaf. Keys
+ * that must be compared with what was found (unseen = value, refuse) are not merged: each leaf is one key.
  *
  * Several coordinates: memorize_points.c, which asks here for a tree over one number.
  *
@@ -88,8 +88,8 @@ static double balanced_mean(const Ordered *o, const double *share, double *entro
 
 static bool nan_needs_a_leaf(const Memory *m, const Ordered *o)
 {
-    return type_is_float(o->key) && m->unseen == UNSEEN_before && o->n > 1 &&
-           memcmp(m->labels + row_at(o, 0) * m->label_bytes, m->labels + row_at(o, start_of(o, o->n - 1)) * m->label_bytes, m->label_bytes) != 0;
+    const uint8_t *first = m->labels + row_at(o, 0) * m->label_bytes, *last = m->labels + row_at(o, start_of(o, o->n - 1)) * m->label_bytes;
+    return type_is_float(o->key) && m->unseen == UNSEEN_before && o->n > 1 && memcmp(first, last, m->label_bytes) != 0;
 }
 
 static void weigh_tree(Memory *m, Ordered *o)
@@ -240,18 +240,23 @@ Value memory_ordered(Memory *m, const Ordered *o)
 
 /* ---- what --pass-stats says ---- */
 
+const char *memory_words(Memory *m)
+{
+    const char *key = type_print(m->ctx->arena, m->key);
+    return str_printf(m->ctx->arena, "%s: %u rows of %u x %s", m->net->name, m->rows, m->coordinates, key);
+}
+
 void memory_note(Memory *m, const Ordered *o, const char *how)
 {
-    const char *leaves = memory_checks(m) ? "keys" : "runs of equal labels";
+    const char *data = memory_words(m), *leaves = memory_checks(m) ? "keys" : "runs of equal labels";
     if (o->by_weight)
-        pass_note(m->ctx, "%s: %u rows of %u x %s, %u %s%s: a tree by weight, %.3g comparisons expected (entropy %.3g), at most %u", m->net->name,
-                  m->rows, m->coordinates, type_print(m->ctx->arena, m->key), o->n, leaves, how, o->mean, o->entropy, o->depth);
-    else if (m->weights)
-        pass_note(m->ctx, "%s: %u rows of %u x %s, %u %s%s: a balanced tree, %.3g comparisons expected (entropy %.3g; by weight %.3g), at most %u", m->net->name,
-                  m->rows, m->coordinates, type_print(m->ctx->arena, m->key), o->n, leaves, how, o->mean, o->entropy, o->tree.mean, o->depth);
+        pass_note(m->ctx, "%s, %u %s%s: a tree by weight, %.3g comparisons expected (entropy %.3g), at most %u", data, o->n, leaves, how,
+                  o->mean, o->entropy, o->depth);
+    else if (m->weights && o->n > 1)
+        pass_note(m->ctx, "%s, %u %s%s: a balanced tree, %.3g comparisons expected (entropy %.3g; by weight %.3g), at most %u", data, o->n,
+                  leaves, how, o->mean, o->entropy, o->tree.mean, o->depth);
     else
-        pass_note(m->ctx, "%s: %u rows of %u x %s, %u %s%s: a balanced tree, at most %u comparisons", m->net->name, m->rows, m->coordinates,
-                  type_print(m->ctx->arena, m->key), o->n, leaves, how, o->depth);
+        pass_note(m->ctx, "%s, %u %s%s: a balanced tree, at most %u comparisons", data, o->n, leaves, how, o->depth);
 }
 
 Value memorize_conditional(Memory *m)

@@ -35,7 +35,10 @@ typedef struct TreePlan {
 void memory_order(Memory *m, Ordered *o);
 /* Builds it: the label. */
 Value memory_ordered(Memory *m, const Ordered *o);
+/* A line for --pass-stats; `how` the number was got. */
 void memory_note(Memory *m, const Ordered *o, const char *how);
+/* "name: 4 rows of 2 x f32", the beginning of such a line. */
+const char *memory_words(Memory *m);
 /* What an image must exceed to be at or above that of an element of type `key`. */
 void memory_threshold(Type key, const uint8_t *element, uint8_t *out);
 /* The integers that trees compare in place of `key`. */

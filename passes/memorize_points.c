@@ -2,14 +2,15 @@
  *
  *      a coordinate        %k = slice %x, from = [2]; %y = search … %k          one coordinate tells all labels apart
  *      a coordinate tree   %i = ord %x; %slot = descend @tree, %i               every node tests one of them
- *      a projection        %z = affine (cast (ord %x)), @w; %y = search … %z    exact integers; q products and q additions for q coordinates
+ *      a projection        %z = affine (cast (ord %x)), @w; %y = search … %z    exact integers; 2 q operations for q coordinates
  *
- * The one idea: all three are counted, and what takes fewest operations is built: in the worst case, or with weights on average; of equal ones the
- * first of the list. Data that a few thresholds cut in halves take no multiplication (coordinate_tree.c); where each test of a coordinate tells
- * only a few rows from the rest (one-hot rows), the projection is shorter.
+ * The one idea: all three are counted, and what takes fewest operations is built: in the worst case, or with weights on average; of
+ * equal ones the first of the list (`memorize(by=…)` chooses for it). Thresholds that cut the data in halves take no multiplication
+ * (coordinate_tree.c), and nearly all data have some; a projection is for those where each threshold tells a few rows from the rest.
  *
- * Legality: all three are exact on every row of the data, by construction. What a key gets that is in no row depends on the construction, so the
- * policy is `any` or one that compares the key with the row that was found. A NaN goes wherever its image lies; it equals no key.
+ * Legality: all three are exact on every row of the data, by construction. What a key gets that is in no row depends on the
+ * construction, so the policy is `any` or one that compares the key with the row that was found. A NaN goes where its image lies, by
+ * its sign: above or below all numbers. It equals no key.
  *
  * Ends: one op becomes a fixed number of ops.
  */
@@ -26,12 +27,17 @@ typedef struct Finder {
     Columns columns;
     Question question;
     uint32_t *representative;     /* by class: a row; NULL: a class is a row */
+    const char *by;               /* option `by`: only this; NULL: what costs least */
+    uint32_t column;
+    Ordered by_column, by_projection;
+    Decisions tree;
+    Projection projection;
 } Finder;
 
 static Finder finder_of(Memory *m)
 {
     Arena *arena = m->ctx->arena;
-    Finder f = {.m = m, .points = {m->key, m->rows, m->coordinates, m->keys}};
+    Finder f = {.m = m, .points = {m->key, m->rows, m->coordinates, m->keys}, .by = pass_option(m->ctx, "by")};
     f.question.n_classes = m->rows;
     if (!memory_checks(m)) {
         uint32_t *class_ = arena_big(arena, (size_t)m->rows * sizeof *class_, 64);
@@ -77,7 +83,7 @@ static Ordered order_by_column(const Finder *f, uint32_t column)
     return o;
 }
 
-static Value build_column(const Finder *f, Ordered *o, uint32_t column)
+static Value build_column(Finder *f, Ordered *o, uint32_t column)
 {
     Builder *b = &f->m->b;
     Value one = f->m->coordinates == 1 ? f->m->x : build_slice(b, f->m->x, &column, &(uint32_t){1});
@@ -97,10 +103,12 @@ static Value build_tree(const Finder *f, const Decisions *d)
     uint8_t *threshold = memory_bytes(m, (uint64_t)(d->n_leaves - 1) * size);
     for (uint32_t i = 0; i < d->n_leaves; i++)
         slot[i] = f->question.class_ ? f->question.class_[d->row[i]] : d->row[i];
-    for (uint32_t i = 0; i + 1 < d->n_leaves; i++)
-        memory_threshold(m->key, m->keys + d->least[i] * m->row_bytes + (uint64_t)d->node[i].coordinate * key_size, threshold + (uint64_t)i * size);
-    pass_note(m->ctx, "%s: %u rows of %u x %s, %u labels: a tree of coordinates, %u leaves, %.3g comparisons expected, at most %u", m->net->name,
-              m->rows, m->coordinates, type_print(m->ctx->arena, m->key), f->question.n_classes, d->n_leaves, d->mean, d->depth);
+    for (uint32_t i = 0; i + 1 < d->n_leaves; i++) {
+        const uint8_t *row = m->keys + d->least[i] * m->row_bytes;
+        memory_threshold(m->key, row + (uint64_t)d->node[i].coordinate * key_size, threshold + (uint64_t)i * size);
+    }
+    pass_note(m->ctx, "%s, %u different %s: a tree of coordinates, %u leaves, %.3g comparisons expected, at most %u", memory_words(m),
+              f->question.n_classes, memory_checks(m) ? "keys" : "labels", d->n_leaves, d->mean, d->depth);
     Value x = type_is_float(m->key) ? build_unary(&m->b, OP_ord, m->x) : m->x;
     Value found = memory_descend(m, &(TreePlan){d, image, m->coordinates, threshold, slot, f->question.n_classes}, x);
     ConstId labels = f->representative ? memory_labels(m, f->question.n_classes, f->representative) : m->labels_id;
@@ -133,7 +141,8 @@ static Value build_projection(const Finder *f, Ordered *o, const Projection *p)
     if (p->used < m->coordinates)
         value_op(m->net, z)->attr[AFFINE_zeros].i = ZEROS_skip;
     o->x = build_reshape(b, z, 0, NULL);
-    memory_note(m, o, str_printf(m->ctx->arena, " by a projection of %u coordinates to i%u (%u operations)", p->used, p->bits, 2 * p->used));
+    const char *how = str_printf(m->ctx->arena, " by a projection of %u coordinates to i%u (%u operations)", p->used, p->bits, 2 * p->used);
+    memory_note(m, o, how);
     return memory_ordered(m, o);
 }
 
@@ -145,44 +154,59 @@ static double cost(const Memory *m, double mean, uint32_t most)
     return m->weights ? mean : most;
 }
 
-/* Projections have at least two coordinates: one alone has been tried. */
-static bool is_as_good_as_any_projection(const Finder *f, double cost)
+static bool wants(const Finder *f, const char *by)
 {
-    return !f->m->weights && cost <= 4 + levels(f->question.n_classes);
+    return !f->by || strcmp(f->by, by) == 0;
+}
+
+static double try_column(Finder *f)
+{
+    uint32_t runs;
+    f->column = wants(f, "coordinate") ? separating_column(&f->question, &runs) : f->m->coordinates;
+    if (f->column == f->m->coordinates)
+        return INFINITY;
+    f->by_column = order_by_column(f, f->column);
+    return cost(f->m, f->by_column.mean, f->by_column.depth);
+}
+
+/* `best`: what has been found. A tree that is as deep would not be taken, but for weights; nor one deeper than any projection. */
+static double try_tree(Finder *f, double best)
+{
+    Memory *m = f->m;
+    uint32_t limit = f->by ? m->rows : 2 * m->coordinates + levels(m->rows);
+    if (!wants(f, "tree") || (!m->weights && best <= levels(f->question.n_classes)))
+        return INFINITY;
+    if (!m->weights && best < limit)
+        limit = (uint32_t)best - 1;
+    return coordinate_tree(m->ctx->arena, &f->question, limit, &f->tree) ? cost(m, f->tree.mean, f->tree.depth) : INFINITY;
+}
+
+/* Two coordinates or more: one alone has been tried. */
+static double try_projection(Finder *f, double best)
+{
+    Memory *m = f->m;
+    if (!wants(f, "projection") || best <= (m->weights ? 4 : 4 + levels(f->question.n_classes)) ||
+        !find_projection(m->ctx->arena, &f->points, &f->question, WIDEST, &f->projection))
+        return INFINITY;
+    f->by_projection = order_by_projection(f, &f->projection);
+    return cost(m, f->by_projection.mean, f->by_projection.depth) + 2 * f->projection.used;
 }
 
 static Value build_cheapest(Finder *f)
 {
-    Memory *m = f->m;
-    Arena *arena = m->ctx->arena;
-    uint32_t runs, column = separating_column(&f->question, &runs), limit = 2 * m->coordinates + levels(m->rows);
-    bool has_column = column < m->coordinates;
-    Ordered by_column = {0}, by_projection = {0};
-    Projection projection;
-    Decisions tree;
-    double best = INFINITY;
-    if (has_column) {
-        by_column = order_by_column(f, column);
-        best = cost(m, by_column.mean, by_column.depth);
-        if (!m->weights && by_column.depth <= levels(f->question.n_classes))
-            return build_column(f, &by_column, column);
-        limit = m->weights ? limit : by_column.depth - 1;
+    double column = try_column(f), tree = try_tree(f, column), projection = try_projection(f, fmin(column, tree));
+    if (column < INFINITY && column <= tree && column <= projection)
+        return build_column(f, &f->by_column, f->column);
+    if (projection < tree)
+        return build_projection(f, &f->by_projection, &f->projection);
+    if (tree == INFINITY && f->by) {
+        diag_remark(f->m->ctx->diags, f->m->op->span, f->m->ctx->name, "no %s tells these keys apart: what costs least is built", f->by);
+        f->by = NULL;
+        return build_cheapest(f);
     }
-    bool has_tree = coordinate_tree(arena, &f->question, limit, &tree) && cost(m, tree.mean, tree.depth) < best;
-    if (has_tree)
-        best = cost(m, tree.mean, tree.depth);
-    bool has_projection = !is_as_good_as_any_projection(f, best) && find_projection(arena, &f->points, &f->question, WIDEST, &projection);
-    if (has_projection) {
-        by_projection = order_by_projection(f, &projection);
-        has_projection = cost(m, by_projection.mean, by_projection.depth) + 2 * projection.used < best;
-    }
-    if (has_projection)
-        return build_projection(f, &by_projection, &projection);
-    if (has_column && !has_tree)
-        return build_column(f, &by_column, column);
-    if (!has_tree && !coordinate_tree(arena, &f->question, m->rows, &tree))
+    if (tree == INFINITY && !coordinate_tree(f->m->ctx->arena, &f->question, f->m->rows, &f->tree))
         ICE("rows that differ cannot be told apart");
-    return build_tree(f, &tree);
+    return build_tree(f, &f->tree);
 }
 
 Value memorize_points(Memory *m)

@@ -125,7 +125,7 @@ uint32_t number_rows(Arena *arena, uint32_t rows, uint64_t bytes, const uint8_t 
     uint32_t n = 0;
     while (mask < 2 * (size_t)rows)
         mask = 2 * mask + 1;
-    uint32_t *table = arena_big(arena, (mask + 1) * sizeof *table, 64), *first = representative;   /* table: 0 is empty, else a number + 1 */
+    uint32_t *table = arena_big(arena, (mask + 1) * sizeof *table, 64), *first = representative;   /* table: a number + 1, or 0 */
     if (!first)
         first = arena_big(arena, (size_t)rows * sizeof *first, 64);
     for (uint32_t i = 0; i < rows; i++) {

@@ -1,9 +1,9 @@
 /* projection.c — an integer that is different where classes are: w . image(x), exactly.
  *
- * In: rows of coordinates and their classes. Out: weights, and the projection of every row (Koyuncu, arXiv 2303.11247, takes any w for which the
- * projections differ; almost every one does). The one idea: integers. Gaussian weights in f32 collide on thousands of pairs of a million
- * rows; images of elements are integers of b bits, weights of w bits make sums of b + w + ceil(log2 columns) bits that do not wrap, and
- * whether two rows collide is seen by sorting.
+ * In: rows of coordinates and their classes. Out: weights, and the projection of every row (Koyuncu, arXiv 2303.11247, takes any w for
+ * which the projections differ; almost every one does). The one idea: integers. Gaussian weights in f32 collide on thousands of pairs
+ * of a million rows; images of elements are integers of b bits, weights of w bits make sums of b + w + ceil(log2 columns) bits that do
+ * not wrap, and whether two rows collide is seen by sorting.
  *
  *      64 bits where the weights that fit are wide enough for so many rows (collisions are expected for rows^2 / 2^w pairs)
  *      128 bits with weights of at least 40, at most 62 bits; wider ones for wide integers
@@ -182,7 +182,7 @@ bool find_projection(Arena *arena, const Points *points, const Question *q, uint
     uint32_t image = type_is_int(points->key) ? points->key.n : 8 * type_element_bytes(points->key), sum = image + levels(n);
     *out = (Projection){.used = n, .weight = NEW_ARRAY(arena, points->columns, uint64_t),
                         .order = arena_big(arena, (size_t)points->rows * sizeof *out->order, 64)};
-    if (sum + 2 * levels(points->rows) <= 64) {
+    if (max_bits >= 64 && sum + 2 * levels(points->rows) <= 64) {
         out->bits = 64;
         if (try_bits(arena, points, q, column, n, 64 - sum < MOST_BITS ? 64 - sum : MOST_BITS, FEW_DRAWS, out))
             return true;

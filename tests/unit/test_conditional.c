@@ -1,9 +1,10 @@
 /* test_conditional.c — data that become trees of comparisons: the method `conditional` of the pass memorize.
  *
  *   alphabetic trees    against the dynamic program that knows the least expected depth, and the entropy
- *   random data         keys of every type, 0 to 5 coordinates, with and without weights, every policy for keys that are not there: the
- *                       interpreter of `memorize` = that of the network = native code, on every key; on others where the policy says what they
- *                       get, neighbours of keys, zeros of both signs, infinities and NaN included; counters = what is executed <= the bound
+ *   random data         keys of every type, 0 to 5 coordinates, with and without weights, every policy for keys that are not there,
+ *                       every construction: the interpreter of `memorize` = that of the network = native code, on every key; on others
+ *                       where the policy says what they get, neighbours of keys, zeros of both signs, infinities and NaN included;
+ *                       counters = what is executed <= the bound
  *   counts              scalars: ceil(log2 runs) comparisons, and some key takes them
  *   constructions       which one is built for data that ask for it
  *
@@ -16,7 +17,6 @@
 
 #include <CUnit/CUnit.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 void suite_conditional(void);
@@ -44,7 +44,7 @@ static double least_mean(Arena *arena, uint32_t n, const double *share)
     return best[n - 1];
 }
 
-/* Walks the tree: leaves in order, parents first, thresholds at the first leaf to the right. Returns the number of leaves below. */
+/* Walks the tree: leaves in order, parents first, thresholds at the first leaf to the right. Returns the number of leaves. */
 static uint32_t walk_tree(const Decisions *d, int32_t at, uint32_t first, uint32_t depth, const double *share, double *mean)
 {
     if (at < 0) {
@@ -122,8 +122,6 @@ static void skewed_weights_cost_the_entropy(void)
         Decisions d = alphabetic_tree(arena, N, weights, 16);
         CU_ASSERT(d.mean <= entropy(N, weight_shares(arena, N, weights)) + 1);
         CU_ASSERT(d.depth <= 24);
-        if (getenv("CNET_SHOW"))
-            fprintf(stderr, "zipf sorted=%d: mean %g entropy %g depth %u\n", sorted, d.mean, entropy(N, weight_shares(arena, N, weights)), d.depth);
         arena_free(arena);
     }
 }
@@ -227,7 +225,8 @@ static void some_labels(Data *d)
     random_elements(&d->state, type_element(d->label), type_count(d->label) * d->rows, false, d->labels);
     for (uint32_t i = 1; i < d->rows; i++)
         if (few && i >= kinds)
-            memcpy(d->labels + i * size, d->labels + (random_below(&d->state, 2) ? i - 1 : random_below(&d->state, kinds)) * size, size);
+            memcpy(d->labels + i * size, d->labels + (random_below(&d->state, 2) ? i - 1 : random_below(&d->state, kinds)) * size,
+                   size);
 }
 
 static Data data_new(uint64_t seed)
@@ -327,7 +326,8 @@ static bool ask(Trial *t, const uint8_t *key, bool is_defined)
     bool fine = expect(t, counts_total(executed) <= network_cost(net).total_max, "beyond the bound") &&
                 expect(t, same_counts(executed, tallies), "tallies are not what is executed");
     if (is_defined)
-        fine = fine && expect(t, data == network, "another status") && expect(t, data < 0 || same_elements(t->d->label, a[0], b[0]), "another label");
+        fine = fine && expect(t, data == network, "another status") &&
+               expect(t, data < 0 || same_elements(t->d->label, a[0], b[0]), "another label");
     if (t->jit)
         fine = fine && expect(t, native == network, "native code has another status") &&
                expect(t, native < 0 || same_elements(t->d->label, b[0], c[0]), "native code has another label") &&
@@ -429,7 +429,9 @@ static bool ask_everything(Trial *t)
 
 static Trial trial_new(const Data *d, bool native)
 {
-    Trial t = {.d = d, .data = network_of(d, ""), .network = network_of(d, "memorize,guard,count-ops")};
+    static const char *const passes[] = {"memorize,guard,count-ops", "memorize(by=coordinate),guard,count-ops",
+                                         "memorize(by=tree),guard,count-ops", "memorize(by=projection),guard,count-ops"};
+    Trial t = {.d = d, .data = network_of(d, ""), .network = network_of(d, passes[d->seed / 8 % 4])};
     CU_ASSERT(!has_op(t.network.net, OP_memorize));
     t.before = interp_new(t.data.arena, t.data.net);
     t.after = interp_new(t.network.arena, t.network.net);
@@ -449,23 +451,101 @@ static uint32_t leaves_of(const Data *d)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < d->rows; i++)
-        n += i == 0 || d->unseen >= UNSEEN_value || memcmp(d->labels + i * label_bytes(d), d->labels + (i - 1) * label_bytes(d), label_bytes(d)) != 0;
+        n += i == 0 || d->unseen >= UNSEEN_value ||
+             memcmp(d->labels + i * label_bytes(d), d->labels + (i - 1) * label_bytes(d), label_bytes(d)) != 0;
     return n;
+}
+
+/* Which constructions were tried. */
+typedef struct Tried { unsigned searches, trees, weighed, projections, constants, checks; } Tried;
+
+static void note_what_was_built(Tried *tried, const Data *d, const Network *net)
+{
+    bool tree = has_op(net, OP_descend), search = has_op(net, OP_search);
+    tried->searches += search;
+    tried->weighed += tree && d->is_scalar;
+    tried->trees += tree && !d->is_scalar;
+    tried->projections += has_op(net, OP_affine);
+    tried->constants += !tree && !search;
+    tried->checks += has_op(net, OP_repeat);
 }
 
 static void data_stay_the_same(void)
 {
+    Tried tried = {0};
     for (uint64_t seed = 0; seed < 1500; seed++) {
         Data d = data_new(seed);
         Trial t = trial_new(&d, seed % 8 == 0);
         bool fine = ask_everything(&t);
+        note_what_was_built(&tried, &d, t.network.net);
         if (fine && d.is_scalar && !has_op(t.network.net, OP_descend))
-            expect(&t, t.most.cmp == search_depth(leaves_of(&d), 0) + (d.unseen >= UNSEEN_value), "not ceil(log2 leaves) comparisons at most, and attained");
+            expect(&t, t.most.cmp == search_depth(leaves_of(&d), 0) + (d.unseen >= UNSEEN_value), "not ceil(log2 leaves) comparisons");
         trial_free(&t);
         arena_free(d.arena);
         if (!fine)
             return;
     }
+    CU_ASSERT(tried.searches > 100 && tried.trees > 100 && tried.weighed > 50);
+    CU_ASSERT(tried.projections > 50 && tried.constants > 50 && tried.checks > 100);
+}
+
+/* ---- constructions ------------------------------------------------------------------------------------------------------------ */
+
+/* Rows of 3 x i16 by a rule, each with its own label or with one of two. */
+typedef enum Rule { RULE_line, RULE_grid, RULE_cube } Rule;
+
+static Data rows_of(Rule rule, uint32_t n, bool two_labels)
+{
+    Data d = {.arena = arena_new(NULL), .key = type_int(16), .label = type_int(32), .coordinates = 3, .rows = n, .unseen = UNSEEN_any};
+    int16_t (*row)[3] = arena_array(d.arena, n, sizeof *row);
+    int32_t *label = NEW_ARRAY(d.arena, n, int32_t);
+    for (uint32_t i = 0; i < n; i++) {
+        int16_t line[3] = {1, (int16_t)i, 2}, grid[3] = {0, (int16_t)(i / 16), (int16_t)(i % 16)};
+        int16_t cube[3] = {(int16_t)(i / 64), (int16_t)(i / 8 % 8), (int16_t)(i % 8)};
+        memcpy(row[i], rule == RULE_line ? line : rule == RULE_grid ? grid : cube, sizeof *row);
+        label[i] = two_labels ? row[i][2] >= 5 : (int32_t)i;
+    }
+    d.keys = (uint8_t *)row;
+    d.labels = (uint8_t *)label;
+    return d;
+}
+
+/* So many comparisons at most, and nothing else; found by this op. */
+static void expect_construction(Rule rule, uint32_t n, bool two_labels, OpKind op, uint64_t comparisons)
+{
+    Data d = rows_of(rule, n, two_labels);
+    Trial t = trial_new(&d, false);
+    Counts most = network_cost(t.network.net).range.max;
+    CU_ASSERT(has_op(t.network.net, op));
+    CU_ASSERT(most.cmp == comparisons && most.add + most.mul + most.other == 0);
+    CU_ASSERT(ask_everything(&t));
+    trial_free(&t);
+    arena_free(d.arena);
+}
+
+static void few_comparisons_are_found(void)
+{
+    expect_construction(RULE_line, 100, false, OP_search, 7);     /* one coordinate is enough */
+    expect_construction(RULE_grid, 256, false, OP_descend, 8);    /* it takes two */
+    expect_construction(RULE_cube, 512, false, OP_descend, 9);    /* three */
+    expect_construction(RULE_grid, 256, true, OP_search, 1);      /* the last one says the label */
+    expect_construction(RULE_cube, 512, true, OP_search, 1);
+}
+
+/* Weights, too, from a fixed seed: what is made depends on nothing else. */
+static void projections_are_repeatable(void)
+{
+    Data d = rows_of(RULE_cube, 512, false);
+    Points points = {d.key, d.rows, 3, d.keys};
+    Columns columns = points_columns(d.arena, &points);
+    Question q = {.columns = &columns, .n_classes = d.rows};
+    Projection a, b;
+    CU_ASSERT_FATAL(find_projection(d.arena, &points, &q, 16384, &a) && find_projection(d.arena, &points, &q, 16384, &b));
+    CU_ASSERT(a.bits == 64 && a.used == 3 && memcmp(a.weight, b.weight, 3 * sizeof *a.weight) == 0);
+    for (uint32_t i = 1; i < d.rows; i++)
+        CU_ASSERT((int64_t)a.z[a.order[i - 1]] < (int64_t)a.z[a.order[i]]);
+    CU_ASSERT(!find_projection(d.arena, &points, &q, 63, &b));
+    arena_free(d.arena);
 }
 
 void suite_conditional(void)
@@ -474,4 +554,6 @@ void suite_conditional(void)
     CU_add_test(suite, "alphabetic trees are optimal", alphabetic_trees_are_optimal);
     CU_add_test(suite, "skewed weights cost the entropy", skewed_weights_cost_the_entropy);
     CU_add_test(suite, "data stay the same", data_stay_the_same);
+    CU_add_test(suite, "few comparisons are found", few_comparisons_are_found);
+    CU_add_test(suite, "projections are repeatable", projections_are_repeatable);
 }

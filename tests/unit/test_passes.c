@@ -601,9 +601,9 @@ static void test_pipelines(void)
     CU_ASSERT(!pipeline_run(c.m, c.diags, &(PipelineOptions){.print_after = "dead"}));
     CU_ASSERT(!pipeline_run(c.m, c.diags, &(PipelineOptions){.stop_after = "all"}));
     PipelineOptions all = {.level = 0, .compute_f64 = true, .result = "argmin", .count_ops = true};
-    CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &all), "inline,result(value=argmin),widen,positive-zero,guard,dead-code,count-ops");
+    CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &all), "inline,memorize,result(value=argmin),widen,positive-zero,guard,dead-code,count-ops");
     all.passes = "";
-    CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &all), "inline,result(value=argmin),widen,count-ops");
+    CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &all), "inline,memorize,result(value=argmin),widen,count-ops");
     CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &(PipelineOptions){.passes = " ", .count_ops = true}), "count-ops");
     CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &(PipelineOptions){.passes = "guard", .count_ops = true}), "guard,count-ops");
     CU_ASSERT_STRING_EQUAL(pipeline_text(c.arena, &(PipelineOptions){.passes = ""}), "");
