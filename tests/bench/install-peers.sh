@@ -1,13 +1,15 @@
 #!/bin/sh
-# Installs what peers.py measures beside our code: OpenBLAS, oneDNN and XNNPACK from Debian 12, ONNX Runtime from npm.
+# Installs what peers.py and memorize.py measure beside our code: OpenBLAS, oneDNN and XNNPACK from Debian 12, ONNX Runtime from npm;
+# cmph, gperf, Abseil and scikit-learn from Debian 12.
 #
 #     sh tests/bench/install-peers.sh
 #
-# Each is optional; what cannot be had is named, and peers.py measures the others. ONNX Runtime's package is put into
+# Each is optional; what cannot be had is named, and the others are measured. ONNX Runtime's package is put into
 # ${XDG_CACHE_HOME:-~/.cache}/cnet-bench, its install scripts are not run.
 set -u
 
-wanted='libopenblas-serial-dev libdnnl-dev libxnnpack-dev libpthreadpool-dev'
+wanted='libopenblas-serial-dev libdnnl-dev libxnnpack-dev libpthreadpool-dev
+    g++ pkg-config libcmph-dev gperf libabsl-dev python3-sklearn'
 root=
 [ "$(id -u)" = 0 ] || root=sudo
 installed() { [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
