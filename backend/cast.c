@@ -2,7 +2,7 @@
  *
  *      float -> float    rounds to nearest even                  float -> iN   truncates and saturates, NaN is 0
  *      iN -> iM          wraps or extends by sign, i1 by zero    iN -> float   rounds to nearest even
- *      idx -> iN, float  as a number
+ *      idx -> iN, float  as a number                            iN, idx -> idx[n]  the nearest of 0 … n-1
  *
  * Up to 64 bits LLVM has instructions for all of it. Beyond, its conversions are library calls, so they are spelled out
  * here with shifts: mantissa and exponent apart.
@@ -78,6 +78,21 @@ static LLVMValueRef float_to_wide(Fn *f, Type to, LLVMValueRef x)
     return LLVMBuildSelect(f->b, nan, LLVMConstNull(wide), value, "");
 }
 
+/* The comparisons are of the widths that machines have: what does not fit is beyond n, or below 0, all the same. */
+static LLVMValueRef to_index(Fn *f, LLVMTypeRef type, uint32_t n, LLVMValueRef a, bool by_zero, uint32_t lanes)
+{
+    LLVMTypeRef from = LLVMTypeOf(a);
+    LLVMTypeRef scalar = lanes > 1 ? LLVMGetElementType(from) : from;
+    if (LLVMGetIntTypeWidth(scalar) < 33) {
+        from = be_vector_type(f->e->i64, lanes);
+        a = LLVMBuildIntCast2(f->b, a, from, !by_zero, "");
+    }
+    LLVMValueRef last = be_splat(f, LLVMConstInt(lanes > 1 ? LLVMGetElementType(from) : from, n - 1, 0), lanes);
+    LLVMValueRef beyond = LLVMBuildICmp(f->b, LLVMIntSGT, a, last, ""), below = LLVMBuildICmp(f->b, LLVMIntSLT, a, LLVMConstNull(from), "");
+    a = LLVMBuildSelect(f->b, beyond, last, LLVMBuildSelect(f->b, below, LLVMConstNull(from), a, ""), "");
+    return LLVMBuildIntCast2(f->b, a, type, false, "");
+}
+
 static LLVMValueRef float_to_int(Fn *f, Type to, LLVMValueRef a, LLVMTypeRef type)
 {
     if (to.n > MACHINE_BITS)
@@ -94,6 +109,8 @@ LLVMValueRef be_cast(Fn *f, Type from, Type to, LLVMValueRef a, uint32_t lanes)
         return LLVMBuildFPCast(f->b, a, type, "");
     if (type_is_float(from))
         return float_to_int(f, to, a, type);
+    if (to.elem == ELEM_IDX)
+        return to_index(f, type, to.n, a, by_zero, lanes);
     if (!type_is_float(to))
         return LLVMBuildIntCast2(f->b, a, type, !by_zero, "");
     if (!by_zero && from.n > MACHINE_BITS)

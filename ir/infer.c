@@ -224,7 +224,8 @@ static bool infer_cast(Infer *in)
 {
     Type a = operand(in, 0), to = in->op->hint[0];
     Type want = type_with_dims(to, a.rank, a.dim);
-    if ((!is_number(a) && a.elem != ELEM_IDX) || !is_number(to) || !type_equal(want, to))
+    bool from_index = a.elem == ELEM_IDX, to_index = to.elem == ELEM_IDX;
+    if ((!is_number(a) && !from_index) || (!is_number(to) && !(to_index && (from_index || type_is_int(a)))) || !type_equal(want, to))
         FAIL("no cast from %s to %s", show(in, a), show(in, to));
     return result(in, to);
 }

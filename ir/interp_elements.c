@@ -237,12 +237,27 @@ static void cast_from_float(const Slot *a, const Slot *r, uint64_t i)
         int_from_f64(r->type.n, r->at + i * r->size, x);
 }
 
+/* The nearest of 0 … n-1. */
+static uint32_t index_in_range(uint32_t bits, const uint8_t *a, uint32_t n)
+{
+    uint8_t limit[IR_MAX_INT_BITS / 8], zero[IR_MAX_INT_BITS / 8] = {0};
+    uint32_t wide = bits > 32 ? bits : 64;
+    int_resize(wide, limit, 64, (const uint8_t *)&(uint64_t){n - 1});
+    uint8_t value[IR_MAX_INT_BITS / 8];
+    int_resize(wide, value, bits, a);
+    if (int_compare(wide, value, zero) <= 0)
+        return 0;
+    return int_compare(wide, value, limit) >= 0 ? n - 1 : (uint32_t)*(const u64u *)value;
+}
+
 static void cast_from_int(uint32_t bits, const uint8_t *a, const Slot *r, uint64_t i)
 {
     if (is_f32(r))
         ((f32u *)r->at)[i] = int_to_f32(bits, a);
     else if (r->type.elem == ELEM_F64)
         ((f64u *)r->at)[i] = int_to_f64(bits, a);
+    else if (r->type.elem == ELEM_IDX)
+        ((u32u *)r->at)[i] = index_in_range(bits, a, r->type.n);
     else
         int_resize(r->type.n, r->at + i * r->size, bits, a);
 }

@@ -432,6 +432,29 @@ Events events_new(Arena *arena, const Network *net);
 /* The static formula at recorded events: must equal the counters of the same runs. */
 Counts network_cost_at(const Network *net, const Events *events);
 
+/* ---- interp_int.c: integers of any width, element by element ------------------------------------------------------ */
+
+/* Two's complement in the memory form; results wrap to `bits`. i1 holds 0 or 1, and that is its value everywhere.
+ * r may be a or b. */
+typedef void IntBinary(uint32_t bits, uint8_t *r, const uint8_t *a, const uint8_t *b);
+IntBinary int_add, int_sub, int_mul, int_div, int_and, int_or, int_xor, int_min, int_max;
+void int_neg(uint32_t bits, uint8_t *r, const uint8_t *a);
+void int_abs(uint32_t bits, uint8_t *r, const uint8_t *a);
+void int_shl(uint32_t bits, uint8_t *r, const uint8_t *a, uint32_t by);
+void int_lshr(uint32_t bits, uint8_t *r, const uint8_t *a, uint32_t by);
+int int_compare(uint32_t bits, const uint8_t *a, const uint8_t *b);      /* -1, 0, 1 */
+bool int_is_zero(uint32_t bits, const uint8_t *a);
+/* Wraps or extends. */
+void int_resize(uint32_t to, uint8_t *r, uint32_t from, const uint8_t *a);
+/* Nearest float, ties to even; overflow to infinity. */
+double int_to_f64(uint32_t bits, const uint8_t *a);
+float int_to_f32(uint32_t bits, const uint8_t *a);
+/* Truncates, saturates; NaN gives 0. */
+void int_from_f64(uint32_t bits, uint8_t *r, double value);
+/* Widths up to 64. */
+int64_t int_load(uint32_t bits, const uint8_t *a);
+void int_store(uint32_t bits, uint8_t *r, int64_t value);
+
 /* ---- search.c: trees of comparisons that a number of leaves stands for ------------------------------------------------------------ */
 
 /* `search` walks the balanced tree of r = keys + 1 leaves that is left-complete: with D = ceil(log2 r) the first 2 (r - 2^(D-1)) leaves

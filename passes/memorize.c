@@ -137,15 +137,6 @@ Value memory_checked(Memory *m, Value row, Value label)
 
 /* ---- the pass ---- */
 
-/* Until they are written. */
-static Value is_missing(Memory *m)
-{
-    diag_error(m->ctx->diags, m->op->span, "this method is not there yet: say method = conditional");
-    return 0;
-}
-Value memorize_sqrt(Memory *m) { return is_missing(m); }
-Value memorize_bits(Memory *m) { return is_missing(m); }
-
 static Value built(Memory *m)
 {
     switch ((Method)m->op->attr[MEMORIZE_method].i) {

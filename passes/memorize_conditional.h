@@ -51,5 +51,7 @@ ConstId memory_labels(Memory *m, uint32_t n, const uint32_t *row);
 /* ---- memorize_points.c ---- */
 
 Value memorize_points(Memory *m);
+/* The projection of x. */
+Value memory_projected(Memory *m, const Projection *p);
 
 #endif

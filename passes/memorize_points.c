@@ -125,22 +125,28 @@ static Ordered order_by_projection(const Finder *f, const Projection *p)
     return o;
 }
 
-static Value build_projection(const Finder *f, Ordered *o, const Projection *p)
+Value memory_projected(Memory *m, const Projection *p)
 {
-    Memory *m = f->m;
     Builder *b = &m->b;
+    Type key = type_int(p->bits);
     uint32_t size = 8 * p->words;
     uint8_t *weights = memory_bytes(m, (uint64_t)m->coordinates * size);
     for (uint32_t k = 0; k < m->coordinates; k++)
         memcpy(weights + (uint64_t)k * size, &p->weight[k], sizeof p->weight[k]);
-    ConstId W = const_add(m->net->module, "projection", type_matrix(o->key, 1, m->coordinates), weights, m->op->span);
+    ConstId W = const_add(m->net->module, "projection", type_matrix(key, 1, m->coordinates), weights, m->op->span);
     Value x = type_is_float(m->key) ? build_unary(b, OP_ord, m->x) : m->x;
-    if (!type_same_element(value_type(m->net, x), o->key))
-        x = build_cast(b, x, o->key);
+    if (!type_same_element(value_type(m->net, x), key))
+        x = build_cast(b, x, key);
     Value z = build_affine(b, x, W, 0, 1);
     if (p->used < m->coordinates)
         value_op(m->net, z)->attr[AFFINE_zeros].i = ZEROS_skip;
-    o->x = build_reshape(b, z, 0, NULL);
+    return build_reshape(b, z, 0, NULL);
+}
+
+static Value build_projection(const Finder *f, Ordered *o, const Projection *p)
+{
+    Memory *m = f->m;
+    o->x = memory_projected(m, p);
     const char *how = str_printf(m->ctx->arena, " by a projection of %u coordinates to i%u (%u operations)", p->used, p->bits, 2 * p->used);
     memory_note(m, o, how);
     return memory_ordered(m, o);

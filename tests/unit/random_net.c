@@ -432,7 +432,16 @@ static void make_select(Gen *g)
         see(g, build_select(&g->b, c, a, b));
 }
 
-static void make_cast(Gen *g) { see(g, build_cast(&g->b, some_number(g), number_element(g))); }
+static bool may_be_index(Type t) { return type_is_int(t) || t.elem == ELEM_IDX; }
+
+static void make_cast(Gen *g)
+{
+    Value index = has(g, RANDOM_INDICES) && chance(g, 30) ? pick(g, may_be_index) : 0;
+    if (index)
+        see(g, build_cast(&g->b, index, type_idx(1 + below(g, 9))));
+    else
+        see(g, build_cast(&g->b, some_number(g), number_element(g)));
+}
 
 static bool is_int_tensor(Type t) { return type_is_int(t); }
 

@@ -1,0 +1,386 @@
+/* test_memorize_numbers.c — the methods of `memorize` that compute with integers: sqrt and bits.
+ *
+ *   random data         keys of every width from 1 to 64 bits and beyond, f32, f64; labels of every kind; every policy: what the pass makes is
+ *                       what the interpreter says of the data, on the keys, beside them, at the ends, anywhere
+ *   every integer       small types, all of their values
+ *   the range of x      a box or the whole type: no number wraps that a relu reads
+ *   native code         is the interpreter, counts included
+ *
+ * A failure prints its seed.
+ */
+#include "../../backend/backend.h"
+#include "../../passes/passes.h"
+#include "random_net.h"
+
+#include <CUnit/CUnit.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void suite_memorize_numbers(void);
+
+typedef struct Case {
+    Arena *arena;
+    Diags *diags;
+    Module *m;
+    Network *data, *net;          /* the op as it is; what the pass makes of it */
+    uint64_t seed, state;
+    Type key, label;              /* a key's element; a label */
+    uint32_t n, coordinates;      /* of a key; 0: a scalar */
+    uint32_t row;                 /* elements of a key */
+    uint32_t key_bytes;
+    uint8_t *keys, *labels;       /* ascending */
+    Method method;
+    Unseen unseen;
+    uint32_t depth;
+    ConstId box;
+    Outside outside;
+} Case;
+
+static Case case_new(uint64_t seed)
+{
+    Case c = {.arena = arena_new(NULL), .seed = seed, .state = seed, .outside = OUTSIDE_promise};
+    c.diags = diag_new(c.arena);
+    c.m = module_new(c.arena, c.diags);
+    return c;
+}
+
+static uint32_t below(Case *c, uint32_t n) { return random_below(&c->state, n); }
+
+static void fail(Case *c, const char *what)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    diag_flush(c->diags, f, DIAG_PLAIN);
+    fclose(f);
+    fprintf(stderr, "\n    seed %llu: %s: %u keys of %u x %s, labels %s, method %d, unseen %d, depth %u %s\n", (unsigned long long)c->seed, what, c->n, c->row,
+            type_print(c->arena, c->key), type_print(c->arena, c->label), (int)c->method, (int)c->unseen, c->depth, text);
+    free(text);
+    CU_FAIL("see above");
+}
+
+/* ---- data ---- */
+
+static int row_order(const Case *c, const uint8_t *a, const uint8_t *b)
+{
+    int order = 0;
+    for (uint32_t k = 0; k < c->row && order == 0; k++)
+        order = element_order(c->key, a + k * type_element_bytes(c->key), b + k * type_element_bytes(c->key));
+    return order;
+}
+
+/* By insertion: they are few. */
+static void sort_keys(Case *c, uint32_t wanted)
+{
+    uint32_t size = c->key_bytes;
+    uint8_t *t = arena_alloc(c->arena, size);
+    for (uint32_t i = 1; i < wanted; i++)
+        for (uint32_t j = i; j > 0 && row_order(c, c->keys + j * size, c->keys + (j - 1) * size) < 0; j--) {
+            memcpy(t, c->keys + j * size, size);
+            memcpy(c->keys + j * size, c->keys + (j - 1) * size, size);
+            memcpy(c->keys + (j - 1) * size, t, size);
+        }
+    c->n = 0;
+    for (uint32_t i = 0; i < wanted; i++)
+        if (c->n == 0 || row_order(c, c->keys + i * size, c->keys + (c->n - 1) * size) == 1)
+            memcpy(c->keys + c->n++ * size, c->keys + i * size, size);
+}
+
+/* The next element in order; the last of an integer type wraps. */
+static void step(Type t, uint8_t *at, int by)
+{
+    if (type_is_int(t)) {
+        uint8_t one[IR_MAX_INT_BITS / 8];
+        if (t.n == 1) {
+            *at ^= 1;
+            return;
+        }
+        int_resize(t.n, one, 8, (const uint8_t *)&(int8_t){(int8_t)by});
+        int_add(t.n, at, at, one);
+    } else if (t.elem == ELEM_F32) {
+        float f;
+        memcpy(&f, at, 4);
+        f = nextafterf(f, by > 0 ? INFINITY : -INFINITY);
+        memcpy(at, &f, 4);
+    } else {
+        double d;
+        memcpy(&d, at, 8);
+        d = nextafter(d, by > 0 ? INFINITY : -INFINITY);
+        memcpy(at, &d, 8);
+    }
+}
+
+static uint8_t *coordinate(Case *c, uint8_t *key)
+{
+    return key + below(c, c->row) * type_element_bytes(c->key);
+}
+
+/* Some near each other, some anywhere, sometimes the extremes. */
+static void make_keys(Case *c, uint32_t wanted)
+{
+    c->row = c->coordinates ? c->coordinates : 1;
+    c->key_bytes = c->row * type_element_bytes(c->key);
+    c->keys = arena_array(c->arena, wanted + 1, c->key_bytes);
+    random_elements(&c->state, c->key, (uint64_t)wanted * c->row, false, c->keys);
+    uint32_t clustered = below(c, 3) == 0 ? wanted : below(c, wanted + 1);
+    for (uint32_t i = 1; i < clustered; i++) {
+        uint8_t *key = c->keys + i * c->key_bytes;
+        memcpy(key, key - c->key_bytes, c->key_bytes);
+        for (uint32_t k = below(c, 3) + 1; k > 0; k--)
+            step(c->key, coordinate(c, key), 1);
+    }
+    if (type_is_float(c->key) && below(c, 4) == 0 && wanted > 2) {
+        double ends[2] = {INFINITY, -INFINITY};
+        for (int i = 0; i < 2; i++) {
+            if (c->key.elem == ELEM_F32)
+                memcpy(c->keys + (uint32_t)i * c->key_bytes, &(float){(float)ends[i]}, 4);
+            else
+                memcpy(c->keys + (uint32_t)i * c->key_bytes, &ends[i], 8);
+        }
+    }
+    sort_keys(c, wanted);
+}
+
+static void make_labels(Case *c)
+{
+    Type all = c->label;
+    uint32_t dim[IR_MAX_RANK] = {c->n};
+    memcpy(dim + 1, c->label.dim, c->label.rank * sizeof *dim);
+    all = type_with_dims(c->label, c->label.rank + 1, dim);
+    uint64_t bytes = type_count(c->label) * type_element_bytes(c->label);
+    c->labels = arena_array(c->arena, type_count(all) + 1, type_element_bytes(c->label));
+    random_elements(&c->state, c->label, type_count(all), below(c, 4) == 0, c->labels);
+    for (uint32_t i = 1; i < c->n; i++)
+        if (below(c, 4) == 0)
+            memcpy(c->labels + i * bytes, c->labels + below(c, i) * bytes, bytes);
+}
+
+static ConstId all_labels(Case *c)
+{
+    uint32_t dim[IR_MAX_RANK] = {c->n};
+    memcpy(dim + 1, c->label.dim, c->label.rank * sizeof *dim);
+    return const_add(c->m, "labels", type_with_dims(c->label, c->label.rank + 1, dim), c->labels, NOWHERE);
+}
+
+/* The network with the op, and its copy, on which the passes run; they are in two modules' worth of names, in one module. */
+static bool make_networks(Case *c, const char *passes)                       /* NULL: -O2, counted */
+{
+    Network *net = network_new(c->m, "data", NOWHERE);
+    net->options.outside = c->outside;
+    Type one = c->coordinates ? type_vector(c->key, c->coordinates) : c->key;
+    Type all = c->coordinates ? type_matrix(c->key, c->n, c->coordinates) : type_vector(c->key, c->n);
+    Value x = network_add_input(net, "x", one, c->box, NOWHERE);
+    network_add_output(net, "y", c->label, NOWHERE);
+    Builder b = builder_at_end(net->body);
+    OpInit init = {.kind = OP_memorize, .n_operands = 1, .operand = &x,
+                   .attr = {[MEMORIZE_method] = {.i = c->method}, [MEMORIZE_unseen] = {.i = c->unseen}, [MEMORIZE_depth] = {.i = c->depth}}};
+    init.cst[MEMORIZE_keys] = const_add(c->m, "keys", all, c->keys, NOWHERE);
+    init.cst[MEMORIZE_labels] = all_labels(c);
+    if (c->unseen == UNSEEN_value) {
+        uint8_t *other = arena_array(c->arena, type_count(c->label) + 1, type_element_bytes(c->label));
+        random_elements(&c->state, c->label, type_count(c->label), false, other);
+        init.cst[MEMORIZE_default] = const_add(c->m, "other", c->label, other, NOWHERE);
+    }
+    Value y = build_op(&b, &init)->result[0];
+    build_return(&b, 1, &y, 0);
+    network_done(net);
+    c->data = network_clone(net, "reference");    /* not in the module: no pass sees it */
+    c->net = net;
+    return pipeline_run(c->m, c->diags, &(PipelineOptions){.passes = passes, .level = 2, .count_ops = !passes, .verify_each = true, .dump = stderr});
+}
+
+/* ---- asking ---- */
+
+typedef struct Asker { Case *c; Interp *data, *net; uint8_t *want, *got; Jit *jit; } Asker;
+
+static Asker asker_new(Case *c)
+{
+    Asker a = {.c = c, .data = interp_new(c->arena, c->data), .net = interp_new(c->arena, c->net)};
+    uint64_t bytes = (type_count(c->label) + 1) * type_element_bytes(c->label);
+    a.want = arena_alloc(c->arena, bytes);
+    a.got = arena_alloc(c->arena, bytes);
+    return a;
+}
+
+/* Native code says the same, and counts the same. */
+static bool natively(Asker *a, const uint8_t *x, int status, Counts counted)
+{
+    Case *c = a->c;
+    Counts counts = {0};
+    uint8_t *want = arena_alloc(c->arena, (type_count(c->label) + 1) * type_element_bytes(c->label));
+    memcpy(want, a->got, type_count(c->label) * type_element_bytes(c->label));
+    if (be_jit_run(a->jit, (const void *const[]){x}, (void *const[]){a->got}, &counts) != status)
+        return false;
+    return memcmp(&counts, &counted, sizeof counts) == 0 && (status < 0 || same_elements(c->label, want, a->got));
+}
+
+static bool is_key(const Case *c, const uint8_t *x)
+{
+    for (uint32_t i = 0; i < c->n; i++)
+        if (row_order(c, x, c->keys + i * c->key_bytes) == 0)
+            return true;
+    return false;
+}
+
+static bool ask(Asker *a, const uint8_t *x)
+{
+    Case *c = a->c;
+    Counts counts = {0};
+    int want = interp_run(a->data, (const void *const[]){x}, (void *const[]){a->want}, NULL, NULL, NULL);
+    int got = interp_run(a->net, (const void *const[]){x}, (void *const[]){a->got}, &counts, NULL, NULL);
+    bool anything = c->unseen == UNSEEN_any && !is_key(c, x);
+    if (!anything && (want != got || (want >= 0 && !same_elements(c->label, a->want, a->got))))
+        return false;
+    return !a->jit || natively(a, x, got, counts);
+}
+
+static bool ask_around_keys(Asker *a)
+{
+    Case *c = a->c;
+    uint8_t *x = arena_alloc(c->arena, c->key_bytes);
+    bool ok = true;
+    for (uint32_t i = 0; i < c->n && ok; i++)
+        for (int by = -1; by <= 1 && ok; by++) {
+            memcpy(x, c->keys + i * c->key_bytes, c->key_bytes);
+            if (by)
+                step(c->key, coordinate(c, x), by);
+            ok = ask(a, x);
+        }
+    return ok;
+}
+
+static bool ask_anything(Asker *a, uint32_t times)
+{
+    Case *c = a->c;
+    uint8_t *x = arena_alloc(c->arena, c->key_bytes);
+    bool ok = true;
+    for (uint32_t i = 0; i < times && ok; i++) {
+        random_elements(&c->state, c->key, c->row, true, x);
+        ok = ask(a, x);
+    }
+    return ok;
+}
+
+/* ---- random data ---- */
+
+static Type random_key_type(Case *c)
+{
+    uint32_t style = below(c, 10);
+    return style == 0 ? type_f32() : style == 1 ? type_f64() : style == 2 ? type_int(65 + below(c, 100)) : type_int(1 + below(c, 64));
+}
+
+static Type random_label_type(Case *c)
+{
+    switch (below(c, 8)) {
+    case 0: return type_f32();
+    case 1: return type_vector(type_int(1 + below(c, 40)), below(c, 4));
+    case 2: return type_matrix(type_f64(), 1 + below(c, 2), 2);
+    case 3: return type_int(65 + below(c, 80));
+    default: return type_int(1 + below(c, 64));
+    }
+}
+
+/* The whole type, or what holds all keys; outside of it nothing is promised. */
+static void check_random(uint64_t seed, Method method, bool native)
+{
+    static const Unseen policies[4] = {UNSEEN_any, UNSEEN_value, UNSEEN_refuse, UNSEEN_before};
+    Case c = case_new(seed);
+    c.key = random_key_type(&c);
+    c.label = random_label_type(&c);
+    c.coordinates = below(&c, 4) ? 0 : 1 + below(&c, 3);
+    make_keys(&c, 1 + below(&c, 40));
+    make_labels(&c);
+    c.method = method;
+    c.unseen = policies[below(&c, c.coordinates ? 3 : 4)];
+    if (method == METHOD_bits && below(&c, 2))
+        c.depth = 5 + below(&c, 400);
+    if (!make_networks(&c, native ? NULL : "inline,memorize,dead-code")) {
+        fail(&c, "not made");
+    } else {
+        Asker a = asker_new(&c);
+        if (native)
+            a.jit = be_jit(c.arena, c.net, &(TargetOptions){.pic = true}, 0);
+        if (native && !a.jit)
+            fail(&c, "no machine code");
+        else if (!ask_around_keys(&a) || !ask_anything(&a, 40))
+            fail(&c, "differs");
+        else
+            CU_PASS("");
+    }
+    arena_free(c.arena);
+}
+
+static void test_random_sqrt(void)
+{
+    for (uint64_t seed = 1; seed <= 600; seed++)
+        check_random(seed, METHOD_sqrt, false);
+}
+
+static void test_random_bits(void)
+{
+    for (uint64_t seed = 1; seed <= 400; seed++)
+        check_random(seed, METHOD_bits, false);
+}
+
+static void test_native(void)
+{
+    for (uint64_t seed = 1; seed <= 30; seed++) {
+        check_random(seed, METHOD_sqrt, true);
+        check_random(seed, METHOD_bits, true);
+    }
+}
+
+/* ---- every integer ---- */
+
+static void check_all_of(uint64_t seed, Method method, Unseen unseen)
+{
+    Case c = case_new(seed);
+    c.key = type_int(2 + below(&c, 7));
+    c.label = type_int(1 + below(&c, 20));
+    make_keys(&c, 1 + below(&c, 1u << (c.key.n - 1)));
+    make_labels(&c);
+    c.method = method;
+    c.unseen = unseen;
+    if (!make_networks(&c, "inline,memorize,dead-code")) {
+        fail(&c, "not made");
+    } else {
+        Asker a = asker_new(&c);
+        bool ok = true;
+        for (int v = -(1 << (c.key.n - 1)); v < 1 << (c.key.n - 1); v++)
+            ok = ok && ask(&a, (const uint8_t *)&(int8_t){(int8_t)v});
+        if (!ok)
+            fail(&c, "differs");
+        else
+            CU_PASS("");
+    }
+    arena_free(c.arena);
+}
+
+static void test_every_integer_sqrt(void)
+{
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        check_all_of(seed, METHOD_sqrt, UNSEEN_before);
+        check_all_of(seed, METHOD_sqrt, UNSEEN_any);
+        check_all_of(seed, METHOD_sqrt, UNSEEN_value);
+    }
+}
+
+static void test_every_integer_bits(void)
+{
+    for (uint64_t seed = 1; seed <= 40; seed++)
+        for (int unseen = UNSEEN_before; unseen <= UNSEEN_refuse; unseen++)
+            check_all_of(seed, METHOD_bits, (Unseen)unseen);
+}
+
+/* ---- all of it ---- */
+
+void suite_memorize_numbers(void)
+{
+    CU_pSuite s = CU_add_suite("memorize_numbers", NULL, NULL);
+    CU_add_test(s, "sqrt: random data", test_random_sqrt);
+    CU_add_test(s, "sqrt: every integer", test_every_integer_sqrt);
+    CU_add_test(s, "bits: random data", test_random_bits);
+    CU_add_test(s, "native code", test_native);
+    CU_add_test(s, "bits: every integer", test_every_integer_bits);
+}
