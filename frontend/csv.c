@@ -15,14 +15,10 @@ typedef struct Table {
     Arena *arena;
     Diags *diags;
     uint32_t source;
-    const char *text;
-    size_t len, at;               /* at: the next line */
-    char separator;               /* ' ': blanks */
+    Csv csv;
     Type row;
     size_t errors;
 } Table;
-
-typedef struct Cell { size_t begin, end; } Cell;
 
 static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
@@ -31,65 +27,119 @@ static Span span_of(const Table *t, Cell cell)
     return (Span){.source = t->source, .begin = (uint32_t)cell.begin, .end = (uint32_t)cell.end};
 }
 
-/* The next line with anything in it, without blanks at its ends. */
-static bool next_line(Table *t, Cell *line)
+/* Blank at the end of a line or cell; a tab is not where it separates. */
+static bool is_margin(const Csv *c, char at) { return is_blank(at) && (at != '\t' || c->separator != '\t'); }
+
+/* ---- lines and cells, for other readers of tables too ---- */
+
+bool csv_line(Csv *c, Cell *line)
 {
-    while (t->at < t->len) {
-        const char *newline = memchr(t->text + t->at, '\n', t->len - t->at);
-        *line = (Cell){t->at, newline ? (size_t)(newline - t->text) : t->len};
-        t->at = line->end + (newline != NULL);
-        while (line->begin < line->end && is_blank(t->text[line->begin]))
+    while (c->at < c->len) {
+        const char *newline = memchr(c->text + c->at, '\n', c->len - c->at);
+        *line = (Cell){c->at, newline ? (size_t)(newline - c->text) : c->len};
+        c->at = line->end + (newline != NULL);
+        while (line->begin < line->end && is_margin(c, c->text[line->begin]))
             line->begin++;
-        while (line->end > line->begin && is_blank(t->text[line->end - 1]))
+        while (line->end > line->begin && is_margin(c, c->text[line->end - 1]))
             line->end--;
-        if (line->begin < line->end && t->text[line->begin] != '#')
+        if (line->begin < line->end && c->text[line->begin] != '#')
             return true;
     }
     return false;
 }
 
-static char separator_of(const Table *t, Cell line)
+/* Whether a character stands in a line outside quotes. */
+static bool has_outside_quotes(const Csv *c, Cell line, char what)
 {
-    size_t n = line.end - line.begin;
-    return memchr(t->text + line.begin, ',', n) ? ',' : memchr(t->text + line.begin, ';', n) ? ';' : ' ';
+    bool quoted = false;
+    for (size_t i = line.begin; i < line.end; i++) {
+        quoted ^= c->text[i] == '"';
+        if (!quoted && c->text[i] == what)
+            return true;
+    }
+    return false;
 }
 
-/* Takes the next cell off the line; a trailing separator makes an empty last cell. */
-static bool next_cell(const Table *t, Cell *line, Cell *cell, bool *more)
+static char separator_of(const Csv *c, Cell line)
+{
+    return has_outside_quotes(c, line, ',') ? ',' : has_outside_quotes(c, line, ';') ? ';' : c->tabs && has_outside_quotes(c, line, '\t') ? '\t' : ' ';
+}
+
+/* Behind a cell that begins with a quote: what is quoted may hold separators, and a doubled quote is one. */
+static size_t behind_quotes(const Csv *c, size_t at, size_t end)
+{
+    for (size_t i = at + 1; i < end; i++)
+        if (c->text[i] == '"') {
+            if (i + 1 == end || c->text[i + 1] != '"')
+                return i + 1;
+            i++;
+        }
+    return at; /* never closed: an ordinary character */
+}
+
+bool csv_cell(const Csv *c, Cell *line, Cell *cell, bool *more)
 {
     if (!*more)
         return false;
+    const char *text = c->text;
     size_t at = line->begin;
-    while (at < line->end && (t->separator == ' ' ? !is_blank(t->text[at]) : t->text[at] != t->separator))
+    while (at < line->end && is_margin(c, text[at]))
         at++;
-    *cell = (Cell){line->begin, at};
+    size_t begin = at;
+    if (at < line->end && text[at] == '"')
+        at = behind_quotes(c, at, line->end);
+    while (at < line->end && (c->separator == ' ' ? !is_blank(text[at]) : text[at] != c->separator))
+        at++;
+    *cell = (Cell){begin, at};
     *more = at < line->end;
     line->begin = at + *more;
-    while (t->separator == ' ' && line->begin < line->end && is_blank(t->text[line->begin]))
+    while (c->separator == ' ' && line->begin < line->end && is_blank(text[line->begin]))
         line->begin++;
-    while (cell->begin < cell->end && is_blank(t->text[cell->begin]))
-        cell->begin++;
-    while (cell->end > cell->begin && is_blank(t->text[cell->end - 1]))
+    while (cell->end > cell->begin && is_blank(text[cell->end - 1]))
         cell->end--;
-    if (cell->end - cell->begin >= 2 && t->text[cell->begin] == '"' && t->text[cell->end - 1] == '"')
+    if (cell->end - cell->begin >= 2 && text[cell->begin] == '"' && text[cell->end - 1] == '"')
         cell->begin++, cell->end--;
     return true;
 }
 
 /* Names of columns: no cell is a number. */
-static bool is_header(const Table *t, Cell line)
+static bool is_header(const Csv *c, Cell line)
 {
     Cell cell;
     double value;
-    for (bool more = true; next_cell(t, &line, &cell, &more);)
-        if (number_parse(t->text + cell.begin, cell.end - cell.begin, &value))
+    for (bool more = true; csv_cell(c, &line, &cell, &more);)
+        if (number_parse(c->text + cell.begin, cell.end - cell.begin, &value))
             return false;
+    return true;
+}
+
+bool csv_begin(Csv *c, Bytes text, bool tabs, bool named, Cell *header)
+{
+    static const uint8_t mark[3] = {0xEF, 0xBB, 0xBF};
+    *c = (Csv){.text = (const char *)text.at, .len = text.len, .tabs = tabs};
+    *header = (Cell){0, 0};
+    if (text.len >= 3 && memcmp(text.at, mark, 3) == 0)
+        c->at = 3; /* a byte order mark */
+    size_t begin = c->at;
+    Cell line;
+    if (!csv_line(c, &line))
+        return false;
+    c->separator = separator_of(c, line);
+    if (!named && !is_header(c, line)) {
+        c->at = begin;
+        return false;
+    }
+    *header = line;
+    begin = c->at;
+    if (c->separator != ',' && csv_line(c, &line)) /* names may contain blanks: the first row of numbers decides */
+        c->separator = separator_of(c, line);
+    c->at = begin;
     return true;
 }
 
 static void read_cell(Table *t, Cell cell, uint8_t *out)
 {
-    const char *s = t->text + cell.begin;
+    const char *s = t->csv.text + cell.begin;
     size_t len = cell.end - cell.begin;
     const char *why = len ? element_from_text(t->row, s, len, out) : "is empty";
     if (!why)
@@ -108,7 +158,7 @@ static void read_row(Table *t, Cell line, uint8_t *out)
     uint64_t n = type_count(t->row), found = 0;
     uint32_t bytes = type_element_bytes(t->row);
     Cell whole = line, cell;
-    for (bool more = true; next_cell(t, &line, &cell, &more); found++)
+    for (bool more = true; csv_cell(&t->csv, &line, &cell, &more); found++)
         if (found < n && t->errors < MOST_ERRORS)
             read_cell(t, cell, out + found * bytes);
     if (found != n) {
@@ -118,42 +168,34 @@ static void read_row(Table *t, Cell line, uint8_t *out)
     }
 }
 
-static size_t count_lines(Bytes text)
+size_t csv_count_lines(Bytes text)
 {
     size_t n = 1;
-    for (const uint8_t *at = text.at, *end = at + text.len; (at = memchr(at, '\n', (size_t)(end - at))); at++)
-        n++;
+    for (size_t i = 0; i < text.len; i++)
+        n += text.at[i] == '\n';
     return n;
+}
+
+bool csv_fits(Diags *diags, uint32_t source, Bytes text)
+{
+    if (text.len > UINT32_MAX / 2)
+        diag_error(diags, diag_whole(source), "the table has %zu bytes of text; use .npy for tables as large", text.len);
+    return text.len <= UINT32_MAX / 2;
 }
 
 bool csv_read(Arena *arena, Diags *diags, uint32_t source, Bytes text, Type row, Samples *out)
 {
-    static const uint8_t mark[3] = {0xEF, 0xBB, 0xBF};
-    Table t = {.arena = arena, .diags = diags, .source = source, .text = (const char *)text.at, .len = text.len, .row = row};
+    Table t = {.arena = arena, .diags = diags, .source = source, .row = row};
     size_t bytes, total;
-    if (text.len > UINT32_MAX / 2) {
-        diag_error(diags, diag_whole(source), "the table has %zu bytes of text; use .npy for tables as large", text.len);
+    if (!csv_fits(diags, source, text))
         return false;
-    }
-    if (text.len >= 3 && memcmp(text.at, mark, 3) == 0)
-        t.at = 3; /* a byte order mark */
-    if (!size_mul(type_count(row), type_element_bytes(row), &bytes) || !size_mul(bytes, count_lines(text), &total) || total > (size_t)1 << 46)
+    if (!size_mul(type_count(row), type_element_bytes(row), &bytes) || !size_mul(bytes, csv_count_lines(text), &total) || total > (size_t)1 << 46)
         arena_exhausted(arena);
     *out = (Samples){.row = row, .data = arena_big(arena, total, 64)};
     Cell line;
-    for (bool first = true; t.errors < MOST_ERRORS && next_line(&t, &line); first = false) {
-        if (first)
-            t.separator = separator_of(&t, line);
-        if (first && is_header(&t, line))
-            t.separator = ',' == t.separator ? ',' : 0;
-        else
-            read_row(&t, line, (uint8_t *)out->data + bytes * out->rows++);
-        if (!t.separator) { /* names may contain blanks: the first row of numbers decides */
-            size_t at = t.at;
-            t.separator = next_line(&t, &line) ? separator_of(&t, line) : ',';
-            t.at = at;
-        }
-    }
+    csv_begin(&t.csv, text, false, false, &line);
+    while (t.errors < MOST_ERRORS && csv_line(&t.csv, &line))
+        read_row(&t, line, (uint8_t *)out->data + bytes * out->rows++);
     if (t.errors == 0 && out->rows == 0)
         diag_error(diags, diag_whole(source), "the table has no rows");
     return t.errors == 0 && out->rows > 0;

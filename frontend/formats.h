@@ -70,6 +70,16 @@ bool gzip_inflate(Arena *arena, Diags *diags, uint32_t source, Bytes in, Bytes *
 /* The initializers of a model at `path`, external data beside it included. */
 bool onnx_file_tensors(Arena *arena, Diags *diags, uint32_t source, const char *path, Bytes bytes, TensorFile *out);
 
+/* ---- decimal.c: decimal text to floats, fast ----------------------------------------------------------------------- */
+
+/* digits * 10^exponent */
+typedef struct Decimal { uint64_t digits; int exponent; bool negative; } Decimal;
+/* False when the text has another form, or more than 19 significant digits: then the slow way is the way. */
+bool decimal_scan(const char *at, size_t len, Decimal *out);
+/* The nearest value; false when that takes more than 128-bit integers. */
+bool decimal_f64(Decimal d, double *out);
+bool decimal_f32(Decimal d, float *out);
+
 /* ---- numbers.c: decimal text --------------------------------------------------------------------------------------- */
 
 /* Parses the whole of [at, at+len) as a floating-point number (decimal, hex, nan, inf), independent of the locale. */
@@ -95,10 +105,32 @@ void safetensors_write(Arena *arena, FILE *out, size_t n, const NamedConst *list
 /* What fe_read_samples does once it has the bytes; `npy` or text. */
 bool samples_from_bytes(Arena *arena, Diags *diags, uint32_t source, Bytes bytes, bool npy, Type row, Samples *out);
 
+/* One element of at most 64 bits under another type: exact, but that floats round once to nearest. False when it does not fit. */
+bool element_converted(Type from, const uint8_t *at, Type to, uint8_t *out);
+const char *element_shown(Arena *arena, Type type, const uint8_t *at);
+
 /* ---- csv.c ----------------------------------------------------------------------------------------------------------- */
 
 /* Rows of numbers as text. */
 bool csv_read(Arena *arena, Diags *diags, uint32_t source, Bytes text, Type row, Samples *out);
 void csv_write(FILE *out, const Samples *samples);
+
+/* Line by line, cell by cell: what csv_read and the reader of data tables stand on. */
+typedef struct Cell { size_t begin, end; } Cell;       /* bytes of the text */
+typedef struct Csv {
+    const char *text;
+    size_t len, at;               /* at: the next line */
+    char separator;               /* ' ': blanks */
+    bool tabs;                    /* a tab may be one, too */
+} Csv;
+/* Positions at the first row; says whether there is a line of names before it, which `named` takes for granted. */
+bool csv_begin(Csv *c, Bytes text, bool tabs, bool named, Cell *header);
+/* The next line with anything in it, without blanks at its ends. */
+bool csv_line(Csv *c, Cell *line);
+/* Takes the next cell off the line (more: true at first); a trailing separator makes an empty last cell. */
+bool csv_cell(const Csv *c, Cell *line, Cell *cell, bool *more);
+size_t csv_count_lines(Bytes text);
+/* Places in it are 32 bits wide; false (reported) when it is too long. */
+bool csv_fits(Diags *diags, uint32_t source, Bytes text);
 
 #endif

@@ -19,7 +19,7 @@ static void load_integer(Type type, const uint8_t *at, int64_t *out)
     *out = type.n == 1 ? (int64_t)bits : (int64_t)(bits << (64 - 8 * bytes)) >> (64 - 8 * bytes);
 }
 
-static bool convert_element(Type from, const uint8_t *at, Type to, uint8_t *out)
+bool element_converted(Type from, const uint8_t *at, Type to, uint8_t *out)
 {
     float narrow;
     double wide;
@@ -36,7 +36,7 @@ static bool convert_element(Type from, const uint8_t *at, Type to, uint8_t *out)
     return element_from_f64(to, wide, out);
 }
 
-static const char *element_shown(Arena *arena, Type type, const uint8_t *at)
+const char *element_shown(Arena *arena, Type type, const uint8_t *at)
 {
     double value = 0;
     int64_t whole;
@@ -45,7 +45,7 @@ static const char *element_shown(Arena *arena, Type type, const uint8_t *at)
         return str_printf(arena, "%lld", (long long)whole);
     }
     element_from_f64(type_f64(), 0, &value);
-    if (convert_element(type, at, type_f64(), (uint8_t *)&value))
+    if (element_converted(type, at, type_f64(), (uint8_t *)&value))
         return str_printf(arena, "%.17g", value);
     return "nan";
 }
@@ -84,7 +84,7 @@ static bool samples_from_npy(Arena *arena, Diags *diags, uint32_t source, Bytes 
     uint8_t *at = out->data = arena_big(arena, total, 64);
     const uint8_t *in = array.data;
     for (uint64_t i = 0; i < out->rows * count; i++, in += from, at += to)
-        if (!convert_element(type_element(array.type), in, type_element(row), at)) {
+        if (!element_converted(type_element(array.type), in, type_element(row), at)) {
             diag_error(diags, diag_whole(source), "row %llu, element %llu: %s does not fit %s", (unsigned long long)(i / count + 1),
                        (unsigned long long)(i % count), element_shown(arena, type_element(array.type), in), type_print(arena, type_element(row)));
             return false;
