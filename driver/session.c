@@ -106,12 +106,35 @@ static uint32_t vector_bytes(const TargetOptions *target)
     return str_starts(triple, "x86_64") || str_starts(triple, "amd64") ? 64 : 16;
 }
 
+/* Reading and sorting tables of data takes its time. */
+static void tell_progress(void *context, const char *what, uint64_t done, uint64_t total)
+{
+    Progress *p = context;
+    if (!what) {
+        progress_end(p);
+        p->shown = false;
+        return;
+    }
+    p->what = what;
+    p->total = total;
+    progress_at(p, done);
+}
+
+static Module *load(Session *s)
+{
+    LoadOptions options = s->options->load;
+    Progress progress = progress_start("", 0);
+    options.progress = tell_progress;
+    options.progress_context = &progress;
+    return fe_load(s->arena, s->diags, s->options->source, &options, &s->depends);
+}
+
 bool session_compile(Session *s)
 {
     const Options *o = s->options;
     if (!runs_here(s))
         return false;
-    s->module = fe_load(s->arena, s->diags, o->source, &o->load, &s->depends);
+    s->module = load(s);
     if (!s->module || !choose_entry(s))
         return false;
     if (o->verb != VERB_COMPILE)                                /* the other networks of the file are not asked for */

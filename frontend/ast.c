@@ -403,6 +403,18 @@ Stmt *ast_unused(Parse *p, Expr *value, Span span)
 
 /* ---- names, ports, types, declarations ---------------------------------------------------------------------------------- */
 
+ClauseList ast_push_clause(Parse *p, ClauseList list, Name name, ExprList columns)
+{
+    ClauseExpr *clause = NEW(p->arena, ClauseExpr);
+    *clause = (ClauseExpr){.name = name, .columns = columns};
+    if (list.last)
+        list.last->next = clause;
+    else
+        list.first = clause;
+    list.last = clause;
+    return list;
+}
+
 NameList ast_push_name(Parse *p, NameList list, Name name)
 {
     NameNode *node = NEW(p->arena, NameNode);

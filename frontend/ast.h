@@ -115,6 +115,10 @@ struct Stmt {
     AstBlock *body;               /* FOR */
 };
 
+/* input: a, b;   a line of a table of data: columns of its file, or files. */
+typedef struct ClauseExpr { Name name; ExprList columns; struct ClauseExpr *next; } ClauseExpr;
+typedef struct ClauseList { ClauseExpr *first, *last; } ClauseList;
+
 typedef struct BoxExpr { ExprList lo, hi; Span span; } BoxExpr;         /* pairwise */
 
 typedef struct PortExpr {
@@ -138,7 +142,8 @@ struct Decl {
     ExprList options;             /* NETWORK, IMPORT */
     Span options_span;
     NameList params;              /* LAYER */
-    const char *path;             /* IMPORT, WEIGHTS, DATA */
+    ClauseList clauses;           /* DATA */
+    const char *path;             /* IMPORT, WEIGHTS, DATA; NULL: the clauses of a DATA name files */
     Span path_span;
     TypeExpr *type;               /* CONST: or NULL */
     Expr *value;                  /* CONST, LAYER, NETWORK: after `=`, or NULL */
@@ -147,7 +152,7 @@ struct Decl {
 
     /* while lowering */
     DeclState state;
-    const void *result;           /* what it stands for: Network *, Val *, WeightsFile * */
+    const void *result;           /* what it stands for: Network *, Val *, WeightsFile *, DataSource * */
 };
 
 typedef struct Program { Decl *first, *last; } Program;
@@ -206,6 +211,7 @@ Stmt *ast_exit(Parse *p, Expr *value, Expr *condition, Span span);
 Stmt *ast_for(Parse *p, Name index, Expr *first, Expr *last, AstBlock *body, Span span);
 Stmt *ast_unused(Parse *p, Expr *value, Span span);
 
+ClauseList ast_push_clause(Parse *p, ClauseList list, Name name, ExprList columns);
 NameList ast_push_name(Parse *p, NameList list, Name name);
 PortList ast_push_port(Parse *p, PortList list, Name name, TypeExpr *type, BoxExpr *box);
 TypeExpr *ast_type(Parse *p, Name element, bool has_dims, ExprList dims, Span span);

@@ -62,7 +62,10 @@ static bool has_outside_quotes(const Csv *c, Cell line, char what)
 
 static char separator_of(const Csv *c, Cell line)
 {
-    return has_outside_quotes(c, line, ',') ? ',' : has_outside_quotes(c, line, ';') ? ';' : c->tabs && has_outside_quotes(c, line, '\t') ? '\t' : ' ';
+    return has_outside_quotes(c, line, ',')              ? ','
+           : has_outside_quotes(c, line, ';')            ? ';'
+           : c->tabs && has_outside_quotes(c, line, '\t') ? '\t'
+                                                         : ' ';
 }
 
 /* Behind a cell that begins with a quote: what is quoted may hold separators, and a doubled quote is one. */
@@ -189,7 +192,8 @@ bool csv_read(Arena *arena, Diags *diags, uint32_t source, Bytes text, Type row,
     size_t bytes, total;
     if (!csv_fits(diags, source, text))
         return false;
-    if (!size_mul(type_count(row), type_element_bytes(row), &bytes) || !size_mul(bytes, csv_count_lines(text), &total) || total > (size_t)1 << 46)
+    if (!size_mul(type_count(row), type_element_bytes(row), &bytes) || !size_mul(bytes, csv_count_lines(text), &total) ||
+        total > (size_t)1 << 46)
         arena_exhausted(arena);
     *out = (Samples){.row = row, .data = arena_big(arena, total, 64)};
     Cell line;

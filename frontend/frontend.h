@@ -15,6 +15,9 @@ typedef struct LoadOptions {
     const char *box;              /* --box: LO:HI,… or FILE.json:NAME; NULL = none. For networks whose file says no box */
     enum { SAYS_numerics = 1, SAYS_contract = 2, SAYS_outside = 4 } says;   /* which members of `net` were given */
     NetOptions net;
+    /* Long tasks (tables of data) tell how far they are; what = NULL: done. May be NULL. */
+    void (*progress)(void *context, const char *what, uint64_t done, uint64_t total);
+    void *progress_context;
     bool sealed;                  /* a .cnet file may not open others: what fuzzers and servers of strangers set */
 } LoadOptions;
 

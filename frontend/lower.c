@@ -202,17 +202,18 @@ static void run_let(Lowering *l, Stmt *s)
     if (!s->reached)
         vec_push(l->arena, l->lets, s);
     s->reached = true;
+    Type want;
+    bool typed = s->type && fe_eval_type(l, s->type, &want);
+    if (typed)
+        l->typed = s->value, l->typed_as = want;
     const Val *v = fe_eval(l, s->value);
     if (s->is_tuple) {
         bind_tuple(l, s, v);
         return;
     }
     NameNode *node = s->names.first;
-    if (s->type) {
-        Type want;
-        const char *what = str_printf(l->arena, "`%s`", node->name.symbol->text);
-        v = fe_eval_type(l, s->type, &want) ? fe_coerce(l, v, want, s->value->span, what) : fe_val_poison(l);
-    }
+    if (s->type)
+        v = typed ? fe_coerce(l, v, want, s->value->span, str_printf(l->arena, "`%s`", node->name.symbol->text)) : fe_val_poison(l);
     if (v->kind == VAL_VALUE)
         value_name(l->net, v->value, node->name.symbol->text);
     fe_bind(l, node->name, v, &node->used);

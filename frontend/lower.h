@@ -72,6 +72,8 @@ typedef struct Lowering {
     uint32_t frame, last_frame, scope;
     Binding *bindings;
     const Use *use;
+    const Expr *typed;            /* the value of a `let` with a type, and that type */
+    Type typed_as;
     uint32_t depth;
     uint32_t regions;             /* ifs around us that are decided when the network runs */
 
@@ -176,9 +178,18 @@ const Val *fe_eval_call(Lowering *l, const Expr *e);
 /* Says that `name` is unknown, with a suggestion. */
 const Val *fe_fail_unknown(Lowering *l, Span span, const char *name, bool called);
 
+/* ---- lower_data.c --------------------------------------------------------------------------------------------------------- */
+
+/* memorize(table, x, method: …): a table of data as an op. */
+const Val *fe_call_memorize(Lowering *l, const Expr *e);
+/* Checks what a table says; its files are opened when it is used. */
+void fe_check_data(Lowering *l, Decl *d);
+
 /* ---- lower_net.c ---------------------------------------------------------------------------------------------------------- */
 
 /* Declarations are lowered when first needed, so that callees come before callers. */
+/* A path in a program is relative to the program; NULL when it may open none (reported). */
+const char *fe_find_file(Lowering *l, const char *path, Span span);
 Network *fe_network_of(Lowering *l, Decl *d, Span use);
 const Val *fe_const_of(Lowering *l, Decl *d, Span use);
 const Val *fe_weights_of(Lowering *l, Decl *d);

@@ -187,7 +187,7 @@ static const Builtin *builtin_named(const char *name)
 }
 
 /* Functions of the language that this version reads but does not compile. */
-static const char *const planned[] = {"tree_affine", "mixture", "product_key", "memorize", "top", "expert"};
+static const char *const planned[] = {"tree_affine", "mixture", "product_key", "top", "expert"};
 
 static bool is_planned(const char *name)
 {
@@ -203,6 +203,8 @@ const Val *fe_fail_unknown(Lowering *l, Span span, const char *name, bool called
     for (int i = 0; i < BUILTINS; i++)
         if (called)
             vec_push(l->arena, names, builtins[i].name);
+    if (called)
+        vec_push(l->arena, names, "memorize");
     if (is_planned(name))
         return fe_fail(l, span, "`%s` is part of the language, but this version of cnetc does not compile it yet", name);
     for (const Decl *d = l->parse->program->first; d; d = d->next)
@@ -383,6 +385,8 @@ const Val *fe_eval_call(Lowering *l, const Expr *e)
         diag_note(l->diags, d->name.span, "`%s` is defined here", c.name);
         return poison;
     }
+    if (strcmp(c.name, "memorize") == 0)
+        return fe_call_memorize(l, e);
     const Builtin *b = builtin_named(c.name);
     if (b)
         return call_builtin(l, e, &c, b);

@@ -261,7 +261,8 @@ static const Val *eval_name(Lowering *l, const Expr *e)
     case DECL_WEIGHTS:
         return fe_weights_of(l, d);
     case DECL_DATA:
-        return fe_fail(l, e->span, "`%s` is a table of data, which this version of cnetc cannot use yet", e->symbol->text);
+        return fe_fail(l, e->span, "`%s` is a table of data; `memorize(%s, method: …)` makes a network of it", e->symbol->text,
+                       e->symbol->text);
     case DECL_NETWORK: case DECL_IMPORT: case DECL_LAYER:
         v = fe_fail(l, e->span, "`%s` is a %s: it must be called, as in `%s(…)`", e->symbol->text,
                     d->kind == DECL_LAYER ? "layer" : "network", e->symbol->text);

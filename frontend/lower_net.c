@@ -35,21 +35,20 @@ static void come_back(Lowering *l, const Place *place)
 
 /* ---- files ----------------------------------------------------------------------------------------------------------- */
 
-/* A path in a program is relative to the program; NULL when it may open none (reported). */
-static const char *find_file(Lowering *l, const Decl *d)
+const char *fe_find_file(Lowering *l, const char *name, Span span)
 {
     if (l->options && l->options->sealed) {
-        fe_fail(l, d->path_span, "this program may not open files");
+        fe_fail(l, span, "this program may not open files");
         return NULL;
     }
-    if (d->path[0] == '\0') {
-        fe_fail(l, d->path_span, "the name of a file is missing");
+    if (name[0] == '\0') {
+        fe_fail(l, span, "the name of a file is missing");
         return NULL;
     }
     const char *slash = strrchr(l->path, '/');
-    const char *path = d->path[0] == '/' ? d->path
-                     : slash ? str_printf(l->arena, "%.*s%s", (int)(slash - l->path + 1), l->path, d->path)
-                     : d->path[0] == '-' ? str_printf(l->arena, "./%s", d->path) : d->path;
+    const char *path = name[0] == '/' ? name
+                     : slash ? str_printf(l->arena, "%.*s%s", (int)(slash - l->path + 1), l->path, name)
+                     : name[0] == '-' ? str_printf(l->arena, "./%s", name) : name;
     if (l->depends)
         vec_push(l->arena, l->depends->names, str_dup(l->arena, path));
     return path;
@@ -61,7 +60,7 @@ const Val *fe_weights_of(Lowering *l, Decl *d)
         return d->result;
     d->state = DECL_DONE;
     d->result = fe_val_poison(l);
-    const char *path = find_file(l, d);
+    const char *path = fe_find_file(l, d->path, d->path_span);
     WeightsFile *w = NEW(l->arena, WeightsFile);
     if (!path || !fe_read_tensors(l->m->arena, l->diags, d->path_span, path, &w->file))
         return d->result;
@@ -420,7 +419,7 @@ static Network *build_network(Lowering *l, Decl *d)
 static Network *import_network(Lowering *l, Decl *d)
 {
     NetOptions options;
-    const char *path = eval_options(l, d, &options) ? find_file(l, d) : NULL;
+    const char *path = eval_options(l, d, &options) ? fe_find_file(l, d->path, d->path_span) : NULL;
     if (!path)
         return NULL;
     Network *net = NULL;
@@ -489,9 +488,7 @@ void fe_lower_program(Lowering *l, Program *program)
         case DECL_CONST: fe_const_of(l, d, d->name.span); break;
         case DECL_WEIGHTS: fe_weights_of(l, d); break;
         case DECL_LAYER: break;
-        case DECL_DATA:
-            fe_fail(l, d->name.span, "tables of data are part of the language, but this version of cnetc does not compile them yet");
-            break;
+        case DECL_DATA: fe_check_data(l, d); break;
         }
     if (!any && diag_errors(l->diags) == errors)
         diag_error(l->diags, diag_whole(l->parse->source), "%s",

@@ -41,6 +41,7 @@ static Span join(Span a, Span b);
     ExprList exprs;
     TypeExpr *type;
     BoxExpr *box;
+    ClauseList clauses;
     PortList ports;
     NameList names;
     AstBlock *block;
@@ -69,6 +70,7 @@ static Span join(Span a, Span b);
 %type <exprs> exprs indices arguments arguments_ options
 %type <type> type type_
 %type <box> box ranges
+%type <clauses> clauses
 %type <ports> parameters parameters_ outputs ports
 %type <names> names names_
 %type <block> block statements
@@ -103,14 +105,16 @@ declaration:
   | CONST name type_ '=' expr ';'
         { Decl *d = ast_decl(p, DECL_CONST, $2, @$); d->type = $3; d->value = $5; ast_add_decl(p, d); }
   | DATA name '=' STRING '{' clauses '}'
-        { Decl *d = ast_decl(p, DECL_DATA, $2, @$); d->path = ast_raw_string(p, @4); d->path_span = @4; ast_add_decl(p, d); }
+        { Decl *d = ast_decl(p, DECL_DATA, $2, @$); d->path = ast_raw_string(p, @4); d->path_span = @4; d->clauses = $6; ast_add_decl(p, d); }
+  | DATA name '{' clauses '}'
+        { Decl *d = ast_decl(p, DECL_DATA, $2, @$); d->clauses = $4; ast_add_decl(p, d); }
   | error ';'                                     { yyerrok; }
   | error '}'                                     { yyerrok; }
   ;
 
 clauses:
-    %empty
-  | clauses name ':' names ';'
+    %empty                                        { $$ = (ClauseList){0}; }
+  | clauses name ':' indices ';'                  { $$ = ast_push_clause(p, $1, $2, $4); }
   ;
 
 names_:

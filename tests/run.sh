@@ -8,8 +8,9 @@
 #     diag        tests/diag: bad input and its whole message         driver  tests/run/driver.sh: the command line
 #     docs        every README's programs and commands                examples  the newcomer's programs, from another folder
 #     nets        real networks: values, bits, counts, text           abi     tests/run/abi: objects in C and C++ programs
+#     tables      tables of data, compared with Python
 #     conformance ONNX's own models of its operators              replay  saved inputs of the fuzzers
-#     asan        unit, ir, diag, driver, nets and replay again in build-asan/, under AddressSanitizer and UBSan
+#     asan        unit, ir, diag, driver, nets, tables and replay again in build-asan/, under AddressSanitizer and UBSan
 #
 # Builds into build/ and build-asan/ (CNET_BUILD=DIR: DIR/ and DIR-asan/). The last line counts what passed, failed and was
 # skipped; any failure is shown with its command, and the exit status is then 1. Each stage's output is also in <build>/tests/log/.
@@ -17,7 +18,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 tree=$PWD
 build=${CNET_BUILD:-$tree/build}
-all='unit ir diag driver docs examples nets abi conformance replay asan'
+all='unit ir diag driver docs examples nets tables abi conformance replay asan'
 stages=${*:-$all}
 for stage in $stages; do
     case " $all " in *" $stage "*) ;; *) echo "no stage \`$stage\`; there are: $all" >&2; exit 2 ;; esac
@@ -123,6 +124,7 @@ wanted driver   && stage driver "$build" sh tests/run/driver.sh "$build"
 wanted docs     && stage docs "$build" "$python" tests/docs.py "--cnetc=$cnetc"
 wanted examples && stage examples "$build" sh tests/run/examples.sh "$build"
 wanted nets     && stage nets "$build" "$python" tests/nets.py "--cnetc=$cnetc"
+wanted tables   && stage tables "$build" "$python" tests/tables.py "--cnetc=$cnetc"
 wanted abi      && stage abi "$build" sh tests/run/abi/run.sh "$build"
 wanted conformance && stage conformance "$build" "$python" tests/conformance.py "--cnetc=$cnetc"
 wanted replay   && stage replay "$build" replay "$build"
@@ -143,6 +145,7 @@ if wanted asan; then
         stage asan-diag "$asan" "$python" tests/golden.py diag "--cnetc=$asan/driver/cnetc"
         stage asan-driver "$asan" sh tests/run/driver.sh "$asan"
         stage asan-nets "$asan" "$python" tests/nets.py --quick "--cnetc=$asan/driver/cnetc"
+        stage asan-tables "$asan" "$python" tests/tables.py --tables=60 --seed=2 "--cnetc=$asan/driver/cnetc"
         stage asan-replay "$asan" replay "$asan"
     fi
 fi

@@ -202,8 +202,29 @@ def bad_text():
     yield "three.csv", b"1,2,3\n"
 
 
+def bad_tables():
+    yield "cities.csv", b"name,lat,lon,id,visits\nParis,48.85,2.35,3,100\nBerlin,52.52,13.40,4,50\n\"Washington, D.C.\",38.9,-77.04,7,10\n"
+    yield "contradiction.csv", b"x,y,label\n1,2,5\n3,4,6\n# again:\n1,2.0,7\n"
+    yield "near.csv", b"0.1,1\n0.10000000001,2\n"
+    yield "repeats.csv", b"x,label\n1,5\n2,6\n1.0,5\n0,7\n2,6\n"
+    yield "repeats.cnet", b'data d = "repeats.csv" { input: x; label: label; }\nnetwork f(x: f32) -> i32 = memorize(d, method: conditional);\n'
+    yield "nan.csv", b"x,label\n1,5\nnan,6\n"
+    yield "weights.csv", b"x,label,w\n1,5,0\n2,6,-1\n"
+    yield "ragged.csv", b"x,label,note\n1,5,a\n2,6\n3,seven,b\n,8,c\n4,300,d\n5,1.5,e\n"
+    yield "names-only.csv", b"x,label\n"
+    yield "quotes.csv", b'x,label,"say ""hi"""\n1,2,3\n'
+    yield "keys.npy", npy("(3,)", struct.pack("<3d", 1, 2, 1), descr="<f8")
+    yield "labels.npy", npy("(3,)", struct.pack("<3q", 1, 2, 3), descr="<i8")
+    yield "four.npy", npy("(4,)", struct.pack("<4q", 1, 2, 3, 4), descr="<i8")
+    yield "wide.npy", npy("(3, 4)", struct.pack("<12d", *range(10), 0.5, 300), descr="<f8")
+    yield "scalar.npy", npy("()", struct.pack("<d", 1), descr="<f8")
+    yield "zero-rows.npy", npy("(0,)", b"", descr="<f8")
+    yield "many-rows.npy", npy("(2147483649,)", W, descr="<f8")
+    yield "arrays.npz", npz([("keys.npy", npy("(2,)", floats(1, 2))), ("labels.npy", npy("(2,)", floats(3, 4)))])
+
+
 def files():
-    for make in bad_npy, bad_npz, bad_safetensors, bad_onnx, bad_text:
+    for make in bad_tables, bad_npy, bad_npz, bad_safetensors, bad_onnx, bad_text:
         yield from make()
     for name, _ in list(bad_npz()) + list(bad_safetensors()):
         yield name.replace(".", "-") + ".cnet", uses(name)
@@ -244,6 +265,12 @@ def seeds():
     yield "onnx/gzip", gzip.compress(gemm_model(w2), mtime=0)
     yield "nnet/small", (b"// comment\n2,2,1,2,\n2,2,1,\n0,\n-1,-1,\n1,1,\n0,0.5,1,\n1,2,3,\n"
                          b"1,2,\n3,4,\n0,\n0.5,\n1,-1,\n0.25,\n")
+    yield "data/csv", b"@key,label,w\n1,2,3\n-0,5,1\n0,5,2\n"
+    yield "data/columns", b"5a;b;note\n1;2;\"x;y\"\n-3;4;\n"
+    yield "data/wide", b"610,1\n-170141183460469231731687303715884105728,0\n0x7f,1\n"
+    yield "data/contradiction", b"51,2,1\n1,3,1\n"
+    yield "data/npy", b"H" + npy("(3, 3)", struct.pack("<9d", 3, 1, 2, 1, 5, 1, -0.0, 7, 0), descr="<f8")
+    yield "data/integers", b":" + npy("(2, 3)", struct.pack("<6i", 1, 0, 1, -4, 1, 2), descr="<i4")
     yield "samples/csv", b"0a,b\n1,2\n3.5,-4e2\nnan,inf\n"
     yield "samples/blank", b"1# comment\n1\n 2.5\n-7\n"
     yield "samples/int", b"2;1\n-128\n127\n"

@@ -53,6 +53,7 @@ check "the clock and the time zone are not in the output" 'cnetc xor.cnet && mv 
 check "no absolute path is in the output" \
     'cnetc "$PWD/digits.cnet" && ! grep -q "$PWD" digits.o && ! grep -q "$PWD" digits.h && cnetc xor.cnet --profile="$PWD/xor.csv" && ! grep -q "$PWD" xor.o && ! grep -q "$PWD" xor.h'
 check "-MD writes the files that were read" 'cnetc -MD digits.cnet && cat *.d && grep -q digits.npz digits*.d && grep -q "^digits.o:" digits*.d'
+check "-MD names tables of data" 'cp '"$tree"'/examples/small/postage.* . && cnetc -MD postage.cnet && grep -q postage.csv postage.d'
 check "-MF says where" 'cnetc -MD -MF deps digits.cnet && grep -q digits.npz deps'
 check "-S is assembly, --emit=bc bitcode" 'cnetc -S xor.cnet && grep -q xor_eval xor.s && cnetc --emit=bc xor.cnet && test "$(head -c 2 xor.bc)" = BC'
 check "--emit=llvm has the function" 'cnetc --emit=llvm xor.cnet -o - | grep -q "^@xor_eval = .*alias\|^define .*@xor_eval("'

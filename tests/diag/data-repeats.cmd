@@ -1,0 +1,1 @@
+"$CNETC" -Werror files/repeats.cnet
