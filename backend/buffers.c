@@ -71,7 +71,8 @@ static void alias(Planner *p, Value v, Value of)
     *home(p, v) = (Home){.storage = STORAGE_ALIAS, .root = of};
 }
 
-/* `v` gives up its own memory and is written where `of` lives. */
+/* `v` gives up its own memory and is written where `of`, the whole of its root, lives. Straight to the root: a chain of thousands of ops
+ * that each take the last one's place would be walked again for every one of them. */
 static void merge(Planner *p, Value v, Value of)
 {
     Value root = root_of(p->plan, of);
@@ -81,7 +82,7 @@ static void merge(Planner *p, Value v, Value of)
         p->start[root] = p->start[v];
     if (p->last[v] > p->last[root])
         p->last[root] = p->last[v];
-    alias(p, v, of);
+    alias(p, v, root);
 }
 
 /* Bytes of constants: the address is known when the op is emitted. */

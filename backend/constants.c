@@ -129,9 +129,8 @@ Layout be_layout_raw(const Const *c)
 Layout be_layout_tree(const Const *c, LayoutKind part)
 {
     const Tree *t = c->tree;
-    uint64_t bytes = part == LAYOUT_NODES ? t->n_nodes * sizeof *t->node : part == LAYOUT_LEAVES ? t->n_leaves * sizeof *t->leaf
-                                          : (uint64_t)t->n_nodes * type_element_bytes(t->key);
-    return (Layout){.kind = part, .element = t->key, .bytes = bytes};
+    uint64_t leaves = be_tree_has_leaves(t) ? t->n_leaves * sizeof *t->leaf : 0;
+    return (Layout){.kind = part, .element = t->key, .bytes = part == LAYOUT_TREE ? be_tree_bytes(t) : leaves};
 }
 
 static bool layout_equal(const Layout *a, const Layout *b)
@@ -236,10 +235,14 @@ static void fill_rows(const Const *c, uint64_t slot, const Layout *l, uint8_t *o
     }
 }
 
-void be_fill(const Const *c, const Layout *l, uint8_t *out)
+void be_fill(Arena *scratch, const Const *c, const Layout *l, uint8_t *out)
 {
     if (l->kind == LAYOUT_RAW) {
         const_copy(c, out);
+        return;
+    }
+    if (l->kind == LAYOUT_TREE) {
+        be_fill_tree(scratch, c->tree, out);
         return;
     }
     uint64_t slots = c->kind == CONST_STACK ? c->type.dim[0] : 1;
@@ -280,12 +283,8 @@ static const void *as_it_lies(const Const *c, const Layout *l)
 {
     if (c && l->kind == LAYOUT_RAW && const_is_row_major(c))
         return c->data;
-    if (l->kind == LAYOUT_NODES)
-        return c->tree->node;
     if (l->kind == LAYOUT_LEAVES)
         return c->tree->leaf;
-    if (l->kind == LAYOUT_THRESHOLDS)
-        return c->tree->threshold;
     return NULL;
 }
 
@@ -299,7 +298,7 @@ static LLVMValueRef place_jit(Emitter *e, const Const *c, const Layout *l)
     if (lies)
         memcpy(own, lies, l->bytes);
     else if (c)
-        be_fill(c, l, own);
+        be_fill(e->arena, c, l, own);
     return address_of(e, own);
 }
 
@@ -307,7 +306,7 @@ static LLVMValueRef place_object(Emitter *e, const Const *c, const Layout *l)
 {
     static const char *const kinds[] = {
         [LAYOUT_RAW] = "raw", [LAYOUT_PANELS] = "panels", [LAYOUT_SPARSE] = "sparse", [LAYOUT_COLUMNS] = "columns", [LAYOUT_ROWS] = "rows",
-        [LAYOUT_NODES] = "nodes", [LAYOUT_THRESHOLDS] = "thresholds", [LAYOUT_LEAVES] = "leaves"};
+        [LAYOUT_TREE] = "nodes", [LAYOUT_LEAVES] = "leaves"};
     char *name = str_printf(e->arena, "%s.%s", c ? c->name : "zero", kinds[l->kind]);
     const void *lies = as_it_lies(c, l);
     if (lies)
@@ -319,7 +318,7 @@ static LLVMValueRef place_object(Emitter *e, const Const *c, const Layout *l)
         arena_exhausted(e->arena);
     uint8_t *bytes = arena_big(scratch, l->bytes, 64);
     if (c)
-        be_fill(c, l, bytes);
+        be_fill(scratch, c, l, bytes);
     LLVMValueRef g = be_bytes(e, name, bytes, l->bytes, e->target.align);
     arena_free(scratch);
     if (c && const_is_row_major(c))
@@ -392,7 +391,7 @@ uint64_t be_model_bytes(const Target *target, const Network *net)
         }
         if (op->kind == OP_descend) {
             const Const *tree = const_get(net->module, op->cst[0]);
-            for (LayoutKind part = LAYOUT_NODES; part <= LAYOUT_LEAVES; part++)
+            for (LayoutKind part = LAYOUT_TREE; part <= LAYOUT_LEAVES; part++)
                 sum += count_once(arena, &seen, op->cst[0], be_layout_tree(tree, part));
             continue;
         }

@@ -296,6 +296,23 @@ static void check_inputs(Fn *f)
     LLVMPositionBuilderAtEnd(f->b, here);
 }
 
+static void locals(Fn *f)
+{
+    Emitter *e = f->e;
+    f->status = LLVMBuildAlloca(f->b, e->i32, "status");
+    for (int k = 0; f->counts && k < 4; k++) {
+        f->counter[k] = LLVMBuildAlloca(f->b, e->i64, "counter");
+        LLVMBuildStore(f->b, LLVMConstInt(e->i64, 0, 0), f->counter[k]);
+    }
+}
+
+static void start(Fn *f)
+{
+    LLVMBasicBlockRef block = be_new_block(f, "start");
+    LLVMBuildBr(f->b, block);
+    LLVMPositionBuilderAtEnd(f->b, block);
+}
+
 static void prologue(Fn *f)
 {
     Emitter *e = f->e;
@@ -307,11 +324,7 @@ static void prologue(Fn *f)
         LLVMSetAlignment(f->frame, e->target.align);
     }
     f->work = f->frame;
-    f->status = LLVMBuildAlloca(f->b, e->i32, "status");
-    for (int k = 0; f->counts && k < 4; k++) {
-        f->counter[k] = LLVMBuildAlloca(f->b, e->i64, "counter");
-        LLVMBuildStore(f->b, LLVMConstInt(e->i64, 0, 0), f->counter[k]);
-    }
+    locals(f);
     check_inputs(f);
     for (uint32_t i = 0; i < f->net->n_inputs; i++) {
         Value v = f->net->body->arg[i];
@@ -334,6 +347,166 @@ static void epilogue(Fn *f)
     LLVMBuildRet(f->b, LLVMBuildLoad2(f->b, e->i32, f->status, ""));
 }
 
+static void finish(Fn *f)
+{
+    LLVMMoveBasicBlockAfter(f->exit, LLVMGetLastBasicBlock(f->fn));
+    epilogue(f);
+}
+
+/* ---- long bodies: LLVM's analyses of loops are worse than linear in their number, so a body is a chain of functions ----
+ *
+ *      @NAME(ins, outs):           …ops…   status = @NAME.1(ins, outs, frame, what is used later);  ret status
+ *      @NAME.1(…):                 …ops…
+ *
+ * Tensors have addresses that any part can make; scalars, and addresses that were computed, are parameters. */
+
+enum { PART = 256, TENSOR_OP = 4, SCALAR_OP = 1 }; /* a part is about 64 loops */
+
+typedef Vec(Value) ValueList;
+typedef struct Chain {
+    const char *name;
+    uint32_t parts, weight;
+    uint32_t *last_use;           /* by Value: the last op of the network's own block that uses it, or holds who does */
+    ValueList made;               /* with places that are this function's own */
+} Chain;
+
+static void find_uses(const Fn *f, const Block *block, uint32_t at, uint32_t *last_use)
+{
+    for (const Op *op = block->first; op; op = op->next) {
+        if (!block->owner)
+            at++;
+        for (uint32_t i = 0; i < op->n_operands; i++)
+            if (op->operand[i])
+                last_use[op_operand(op, i)] = at;
+        for (uint32_t r = 0; r < op->n_regions; r++)
+            find_uses(f, op->region[r], at, last_use);
+    }
+}
+
+/* Later values come first, so that what an alias stands for is used as long as the alias is. */
+static uint32_t *last_uses(const Fn *f)
+{
+    uint32_t n = (uint32_t)f->net->values.len, *last_use = NEW_ARRAY(f->e->arena, n, uint32_t);
+    find_uses(f, f->net->body, 0, last_use);
+    for (Value v = n; v-- > 1;) {
+        Value root = f->plan->home[v].storage == STORAGE_ALIAS ? f->plan->home[v].root : v;
+        if (last_use[root] < last_use[v])
+            last_use[root] = last_use[v];
+    }
+    return last_use;
+}
+
+static uint32_t weight_of(const Fn *f, const Op *op)
+{
+    uint32_t sum = op->n_results > 0 && be_in_memory(value_type(f->net, op->result[0])) ? TENSOR_OP : SCALAR_OP;
+    if (op->kind == OP_const || op->kind == OP_row || op->kind == OP_reshape)
+        return 0;
+    for (uint32_t r = 0; r < op->n_regions; r++)
+        for (const Op *inner = op->region[r]->first; inner; inner = inner->next)
+            sum += weight_of(f, inner);
+    return sum;
+}
+
+static void note_made(Fn *f, Chain *c, Value v)
+{
+    if (f->place[v].at && !LLVMIsConstant(f->place[v].at))
+        vec_push(f->e->arena, c->made, v);
+}
+
+/* The parameters of the next part: those of this one but `counts` and scratch, the frame, `counts`, then values. */
+static uint32_t pass_on(Fn *f, const ValueList *live, LLVMValueRef *args)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < f->net->n_inputs; i++)
+        args[n++] = f->in[i];
+    for (uint32_t i = 0; i < f->net->n_outputs; i++)
+        args[n++] = f->out[i];
+    if (f->frame)
+        args[n++] = f->frame;
+    if (f->counts)
+        args[n++] = f->counts;
+    for (size_t i = 0; i < live->len; i++)
+        args[n++] = f->place[live->at[i]].at;
+    return n;
+}
+
+static void take_over(Fn *f, const ValueList *live)
+{
+    uint32_t n = 0, ports = f->net->n_inputs + f->net->n_outputs;
+    bool apart = true;                            /* an address among the values may lead into any of the others */
+    for (size_t i = 0; i < live->len; i++)
+        apart = apart && LLVMGetTypeKind(LLVMTypeOf(f->place[live->at[i]].at)) != LLVMPointerTypeKind;
+    for (uint32_t i = 0; apart && i < ports + (f->frame != NULL); i++)
+        parameter_attribute(f->e, f->fn, i, "noalias");
+    for (uint32_t i = 0; i < f->net->n_inputs; i++, n++) {
+        f->in[i] = LLVMGetParam(f->fn, n);
+        parameter_attribute(f->e, f->fn, n, "readonly");
+    }
+    for (uint32_t i = 0; i < f->net->n_outputs; i++)
+        f->out[i] = LLVMGetParam(f->fn, n++);
+    if (f->frame)
+        f->work = f->frame = LLVMGetParam(f->fn, n++);
+    if (f->counts)
+        f->counts = LLVMGetParam(f->fn, n++);
+    for (size_t i = 0; i < live->len; i++)
+        f->place[live->at[i]].at = LLVMGetParam(f->fn, n++);
+    for (size_t v = 0; v < f->net->values.len; v++)
+        f->word[v] = NULL;                        /* they are in memory, too */
+}
+
+/* Ends this function with a call of the next, which f goes on with. `at` ops have been made. */
+static void next_part(Fn *f, Chain *c, uint32_t at)
+{
+    Emitter *e = f->e;
+    ValueList live = {0};
+    for (size_t i = 0; i < c->made.len; i++)
+        if (c->last_use[c->made.at[i]] > at)
+            vec_push(e->arena, live, c->made.at[i]);
+    uint32_t most = f->net->n_inputs + f->net->n_outputs + 2 + (uint32_t)live.len;
+    LLVMValueRef *args = NEW_ARRAY(e->arena, most, LLVMValueRef);
+    LLVMTypeRef *types = NEW_ARRAY(e->arena, most, LLVMTypeRef);
+    uint32_t n = pass_on(f, &live, args);
+    for (uint32_t i = 0; i < n; i++)
+        types[i] = LLVMTypeOf(args[i]);
+    LLVMTypeRef type = LLVMFunctionType(e->i32, types, n, 0);
+    LLVMValueRef next = LLVMAddFunction(e->module, str_printf(e->arena, "%s.%u", c->name, ++c->parts), type);
+    LLVMBuildStore(f->b, LLVMBuildCall2(f->b, type, next, args, n, ""), f->status);
+    LLVMBuildBr(f->b, f->exit);
+    finish(f);
+    f->fn = next;
+    LLVMSetLinkage(next, LLVMInternalLinkage);
+    be_attributes(e, next, f->level);
+    be_debug_function(e, next, f->net);
+    f->entry = be_new_block(f, "entry");
+    f->exit = be_new_block(f, "exit");
+    LLVMPositionBuilderAtEnd(f->b, f->entry);
+    take_over(f, &live);
+    locals(f);
+    start(f);
+    c->made = live;
+    c->weight = 0;
+}
+
+static void body(Fn *f, const char *name)
+{
+    Chain chain = {.name = name}, *c = &chain;
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < f->net->n_inputs; i++)
+        note_made(f, c, f->net->body->arg[i]);
+    for (const Op *op = f->net->body->first; op; op = op->next, at++) {
+        uint32_t weight = weight_of(f, op);
+        if (c->weight > 0 && c->weight + weight > PART && op->next) {
+            if (!c->last_use)
+                c->last_use = last_uses(f);
+            next_part(f, c, at);
+        }
+        c->weight += weight;
+        be_op(f, op);
+        for (uint32_t i = 0; i < op->n_results; i++)
+            note_made(f, c, op->result[i]);
+    }
+}
+
 LLVMValueRef be_body(Emitter *e, const Network *net, const Plan *plan, const Level *level, const char *name, bool counted)
 {
     Fn state = {.e = e, .b = e->b, .net = net, .m = net->module, .plan = plan, .level = level}, *f = &state;
@@ -345,12 +518,10 @@ LLVMValueRef be_body(Emitter *e, const Network *net, const Plan *plan, const Lev
     parameters(f, counted);
     f->entry = be_new_block(f, "entry");
     f->exit = be_new_block(f, "exit");
+    LLVMValueRef first = f->fn;
     prologue(f);
-    LLVMBasicBlockRef start = be_new_block(f, "start");
-    LLVMBuildBr(f->b, start);
-    LLVMPositionBuilderAtEnd(f->b, start);
-    be_block(f, net->body);
-    LLVMMoveBasicBlockAfter(f->exit, LLVMGetLastBasicBlock(f->fn));
-    epilogue(f);
-    return f->failed ? NULL : f->fn;
+    start(f);
+    body(f, name);
+    finish(f);
+    return f->failed ? NULL : first;
 }

@@ -59,7 +59,7 @@ typedef enum LayoutKind {
     LAYOUT_SPARSE,                /* matrix: tiles of rows; slot by slot, one weight of each row that is not zero, or -0 */
     LAYOUT_COLUMNS,               /* … and the columns they belong to, i32 */
     LAYOUT_ROWS,                  /* vector, widened to the sum's type, -0 made +0, padded like the panels' rows */
-    LAYOUT_NODES, LAYOUT_THRESHOLDS, LAYOUT_LEAVES   /* a tree: TreeNode, keys, TreeLeaf */
+    LAYOUT_TREE, LAYOUT_LEAVES    /* a tree: the nodes (tree.c), TreeLeaf */
 } LayoutKind;
 
 typedef struct Layout {
@@ -147,6 +147,9 @@ enum { EACH_over, EACH_init };
 typedef struct LateWeights { const Const *c; Layout layout; const char *symbol; } LateWeights;
 typedef Vec(LateWeights) LateList;
 
+/* A tree as code, and what its leaves say beside their slot: branch.c. */
+typedef struct TreeCode { ConstId id; bool with_class, with_depth; LLVMValueRef function; } TreeCode;
+
 typedef struct ConstEntry { ConstId id; Layout layout; LLVMValueRef address; } ConstEntry;
 
 typedef struct Emitter {
@@ -162,6 +165,7 @@ typedef struct Emitter {
     LLVMTypeRef i1, i8, i32, i64, ptr, size, void_;
     Vec(ConstEntry) constants;
     LateList *late;               /* NULL: everything goes through LLVM */
+    Vec(TreeCode) trees;
     struct Debug *debug;
 } Emitter;
 
@@ -174,7 +178,7 @@ LLVMValueRef be_constant(Emitter *e, const Module *m, ConstId id, const Layout *
 /* An internal constant of these bytes. */
 LLVMValueRef be_bytes(Emitter *e, const char *name, const void *bytes, uint64_t n, uint32_t align);
 /* The bytes of a constant in a layout. */
-void be_fill(const Const *c, const Layout *l, uint8_t *out);
+void be_fill(Arena *scratch, const Const *c, const Layout *l, uint8_t *out);
 void be_attribute(Emitter *e, LLVMValueRef fn, const char *key, const char *value);
 void be_attributes(Emitter *e, LLVMValueRef fn, const Level *level);
 
@@ -315,6 +319,16 @@ LLVMValueRef be_math(Fn *f, OpKind kind, ElemKind type, LLVMValueRef x, uint32_t
 void be_shape(Fn *f, const Op *op);                   /* shape.c */
 void be_selection(Fn *f, const Op *op);               /* selection.c */
 void be_search(Fn *f, const Op *op);                  /* search.c */
+void be_descend(Fn *f, const Op *op);                 /* tree.c: by a table */
+uint64_t be_tree_bytes(const Tree *t);
+/* Whether slots and classes of leaves have a table of their own. */
+bool be_tree_has_leaves(const Tree *t);
+void be_fill_tree(Arena *scratch, const Tree *t, uint8_t *out);
+/* branch.c: by code. False, and nothing is done: the tree has to be a table. */
+bool be_branches(Fn *f, const Op *descend);
+/* Any tree of at most 255 nodes with one parent each, in place: an i32, the number of the leaf. `test` says whether to go right. */
+typedef LLVMValueRef BranchTest(Fn *f, uint32_t node, void *context);
+LLVMValueRef be_branch(Fn *f, const TreeNode *node, uint32_t n_nodes, BranchTest *test, void *context);
 /* Makes the set of active elements among the n from `at` on. */
 LLVMValueRef be_activity(Fn *f, Type element, Activity activity, LLVMValueRef x, uint32_t lanes);
 void be_active(Fn *f, Type element, Activity activity, LLVMValueRef at, uint32_t n, Value set);

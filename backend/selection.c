@@ -1,4 +1,4 @@
-/* selection.c — what is evaluated next: the best of a vector, sets, trees, the test of the box.
+/* selection.c — what is evaluated next: the best of a vector, sets, the test of the box.
  *
  * In: places. Out: indices (i32), sets (64-bit words; bits beyond n are 0), truth values. NaN: anything beats it, it is
  * inside no box; `notle0` and `nonzero` ask the negated question, so it is active there.
@@ -237,48 +237,6 @@ static void test(Fn *f, const Op *op)
     be_set_scalar(f, op->result[0], LLVMBuildTrunc(f->b, LLVMBuildLShr(f->b, word, bit, ""), e->i1, ""));
 }
 
-/* ---- trees ---- */
-
-/*   n = depth = 0; while (n >= 0) { n = node[n].child[x[node[n].coordinate] > threshold[n]]; depth++; }  leaf ~n     */
-static void descend(Fn *f, const Op *op)
-{
-    Emitter *e = f->e;
-    const Const *c = const_get(f->m, op->cst[0]);
-    const Tree *tree = c->tree;
-    Layout nodes = be_layout_tree(c, LAYOUT_NODES), keys = be_layout_tree(c, LAYOUT_THRESHOLDS), leaves = be_layout_tree(c, LAYOUT_LEAVES);
-    Type idx = type_idx(INT32_MAX);
-    LLVMValueRef x = be_place(f, op_operand(op, 0)).at, leaf = be_constant(e, f->m, op->cst[0], &leaves);
-    LLVMValueRef reached = be_size(e, 0), depth = LLVMConstInt(e->i32, 0, 0);
-    if (tree->n_nodes > 0) {
-        LLVMValueRef node = be_constant(e, f->m, op->cst[0], &nodes), key = be_constant(e, f->m, op->cst[0], &keys);
-        LLVMBasicBlockRef before = LLVMGetInsertBlock(f->b), body = be_new_block(f, "node"), after = be_new_block(f, "leaf");
-        LLVMBuildBr(f->b, body);
-        LLVMPositionBuilderAtEnd(f->b, body);
-        LLVMValueRef n = LLVMBuildPhi(f->b, e->i32, "n"), root = LLVMConstInt(e->i32, 0, 0);
-        LLVMAddIncoming(n, &root, &before, 1);
-        LLVMValueRef above = LLVMBuildPhi(f->b, e->i32, "above");
-        LLVMAddIncoming(above, &root, &before, 1);
-        depth = LLVMBuildAdd(f->b, above, LLVMConstInt(e->i32, 1, 0), "depth");
-        LLVMAddIncoming(above, &depth, &body, 1);
-        LLVMValueRef wide = LLVMBuildZExtOrBitCast(f->b, n, e->size, "");
-        LLVMValueRef record = be_at(f, node, LLVMBuildMul(f->b, wide, be_size(e, sizeof(TreeNode)), ""));
-        LLVMValueRef coordinate = be_load(f, idx, record, be_size(e, 0), 1);
-        LLVMValueRef value = be_load(f, tree->key, x, LLVMBuildZExtOrBitCast(f->b, coordinate, e->size, ""), 1);
-        LLVMValueRef right = be_compare(f, tree->key, PRED_gt, value, be_load(f, tree->key, key, wide, 1));
-        LLVMValueRef which = LLVMBuildAdd(f->b, LLVMBuildZExt(f->b, right, e->size, ""), be_size(e, 1), "");
-        LLVMValueRef child = be_load(f, idx, record, which, 1);
-        LLVMAddIncoming(n, &child, &body, 1);
-        LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntSGE, child, LLVMConstInt(e->i32, 0, 0), ""), body, after);
-        LLVMPositionBuilderAtEnd(f->b, after);
-        reached = LLVMBuildZExtOrBitCast(f->b, LLVMBuildNot(f->b, child, ""), e->size, "");
-    }
-    LLVMValueRef record = be_at(f, leaf, LLVMBuildMul(f->b, reached, be_size(e, sizeof(TreeLeaf)), ""));
-    be_set_scalar(f, op->result[0], be_load(f, idx, record, be_size(e, 0), 1));
-    be_set_scalar(f, op->result[1], be_load(f, idx, record, be_size(e, 1), 1));
-    be_set_scalar(f, op->result[2], depth);
-}
-_Static_assert(sizeof(TreeNode) == 12 && sizeof(TreeLeaf) == 8, "their bytes are the tables of `descend`");
-
 /* ---- the box ---- */
 
 static LLVMValueRef inside(Fn *f, Type t, LLVMValueRef x, LLVMValueRef lo, LLVMValueRef hi)
@@ -339,7 +297,7 @@ void be_selection(Fn *f, const Op *op)
     else if (op->kind == OP_test)
         test(f, op);
     else if (op->kind == OP_descend)
-        descend(f, op);
+        be_descend(f, op);
     else if (op->kind == OP_search)
         be_search(f, op);
     else

@@ -19,7 +19,7 @@ enum { LARGE = 16 << 10 };                        /* below, LLVM's copies do not
 
 bool be_weights_can_wait(const Emitter *e, const Const *c, const Layout *l)
 {
-    return e->late && c && l->bytes >= LARGE && l->kind == LAYOUT_PANELS;
+    return e->late && c && l->bytes >= LARGE && (l->kind == LAYOUT_PANELS || l->kind == LAYOUT_TREE);
 }
 
 /* Object formats that are patched here: ELF's systems. */
@@ -169,7 +169,7 @@ bool be_weights_write(Emitter *e, const char *path)
         if (!one)
             arena_exhausted(arena);
         uint8_t *bytes = arena_big(one, w->layout.bytes, 64);
-        be_fill(w->c, &w->layout, bytes);
+        be_fill(one, w->c, &w->layout, bytes);
         fine = fseeko(file, (off_t)offset, SEEK_SET) == 0 && fwrite(bytes, 1, w->layout.bytes, file) == w->layout.bytes;
         arena_free(one);
         if (const_is_row_major(w->c))

@@ -388,7 +388,7 @@ static bool nothing_is_missing(OpText *o)
 
 static uint32_t most_results(const OpText *o)
 {
-    size_t n = o->type.len > 2 ? o->type.len : 2;
+    size_t n = o->type.len > 3 ? o->type.len : 3;  /* descend has the most of all ops without regions */
     if (o->init.kind == OP_call && o->r->m->networks.at[o->init.attr[0].i]->n_outputs > n)
         n = o->r->m->networks.at[o->init.attr[0].i]->n_outputs;
     return (uint32_t)n;

@@ -12,9 +12,10 @@
  * cycles of a machine like those the figures below were measured on. What is not known is left to run time: whether this input has many
  * active columns is one comparison, so only layers that cannot gain are fixed.
  *
- * Values and counts do not change. What is annotated already stays as it is, unless forced. Ends: one sweep.
+ * Values and counts do not change. What is annotated already stays as it is, unless forced. Ends: one sweep. Trees: lower_descend.c.
  */
 #include "activity.h"
+#include "lower_descend.h"
 #include "pass_util.h"
 
 #include <math.h>
@@ -163,6 +164,7 @@ bool pass_lower(Network *net, PassContext *ctx)
     bool changed = false, measured = !forced && profile_events(ctx, net, &events);
     size_t number = 0;
     OpWalk walk;
+    changed |= lower_trees(net, ctx, forced ? forced_choice(forced).lower : LOWER_auto);
     FOR_EACH_OP(walk, op, net) {
         size_t i = number++;
         bool has_set = op->kind == OP_affine && op_operand(op, AFFINE_cols);

@@ -1,7 +1,22 @@
 /* main.c — runs every suite of unit tests, or those that are named; the exit status says whether all passed. */
 #include <CUnit/Basic.h>
 
-#define SUITES(X) X(support) X(ir_core) X(ir_text) X(interp) X(cost) X(cnet) X(formats) X(passes) X(backend) X(skip) X(batch) X(conditional) X(memorize_numbers) X(data)
+#define SUITES(X) \
+    X(support) \
+    X(ir_core) \
+    X(ir_text) \
+    X(interp) \
+    X(cost) \
+    X(cnet) \
+    X(formats) \
+    X(data) \
+    X(passes) \
+    X(conditional) \
+    X(memorize_numbers) \
+    X(backend) \
+    X(skip) \
+    X(batch) \
+    X(tree)
 #define DECLARE(name) void suite_##name(void);
 SUITES(DECLARE)
 

@@ -596,6 +596,7 @@ static void make_descend(Gen *g)
     Value x = value_of(g, type_vector(key, n_keys));
     OpInit init = {.kind = OP_descend, .n_operands = 1, .operand = &x, .cst = {tree_constant(g, key, n_keys)}};
     Op *op = build_op(&g->b, &init);
+    op->lower = chance(g, 50) ? LOWER_branch : LOWER_auto;
     see(g, op->result[0]);
     see(g, op->result[1]);
     see(g, op->result[2]);

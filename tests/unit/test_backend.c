@@ -153,6 +153,13 @@ static void test_regions(void)
 }
 
 /* What makes NaN and infinities out of finite numbers stays away until kernels skip zeros. */
+/* Bodies of several functions: scalars, addresses and sets that one makes and another uses; refusals and tallies of each. */
+static void test_long_bodies(void)
+{
+    random_networks(RANDOM_ALL & ~(unsigned)RANDOM_WIDE, 700, 6, 300);
+    random_networks(RANDOM_INDICES | RANDOM_STACKS | RANDOM_SETS | RANDOM_TREES | RANDOM_TALLY | RANDOM_EXITS, 710, 6, 500);
+}
+
 enum { ZEROS_FEATURES = KERNELS_SKIP_ZEROS ? RANDOM_ZEROS | RANDOM_SETS | RANDOM_DENSE | RANDOM_NONFINITE | RANDOM_EMPTY
                                            : RANDOM_ZEROS | RANDOM_SETS | RANDOM_F64 | RANDOM_EMPTY };
 
@@ -511,6 +518,7 @@ void suite_backend(void)
     CU_add_test(s, "sets, stacks, trees, indices", test_selections);
     CU_add_test(s, "regions and exits", test_regions);
     CU_add_test(s, "zero weights", test_zero_weights);
+    CU_add_test(s, "long bodies", test_long_bodies);
     CU_add_test(s, "counted", test_counted);
     CU_add_test(s, "weights of sets", test_weigh);
     CU_add_test(s, "layers of every shape", test_shapes);

@@ -89,6 +89,21 @@ check 'a batch on the least stack: one by one' sh -c "'$cnetc' -O2 --max-stack=2
 check 'a batch in C++' sh -c "$cxx -std=c++11 $strict -I. -x c++ '$here/batch.c' -x none block.o -o batch_cxx && ./batch_cxx | cmp batch.txt -"
 check 'a batch for Cortex-M4' sh -c "'$cnetc' -O2 --target=thumbv7em-none-eabihf --freestanding block.cnir -o m4b.o --header=m4b.h"
 
+# ---- weights that are written into the finished object ----
+
+# late OPTIONS...: the linked object against the interpreter's bits.
+late()
+{
+    levels=; [ "$(uname -m)" != x86_64 ] || levels=-DLEVELS
+    "$cnetc" "$@" late.cnir -o late.o --header=late.h && $cc -std=gnu99 $strict $levels -I. "$here/late.c" late.o -o late && ./late x.npy t.npy y.npy z.npy
+}
+if "$python" "$here/late.py" . && "$cnetc" run --engine=interp -O0 late.cnir --input x=x.npy --input t=t.npy --output y=y.npy --output z=z.npy; then
+    check 'weights of the object: those of the interpreter' late -O0
+    check 'the same at -O2' late -O2
+else
+    check 'weights of the object: inputs' false
+fi
+
 # ---- names and words of the header ----
 
 # use.c compares the header with the descriptor; budgets ask be_sizes.
