@@ -59,7 +59,8 @@ typedef enum LayoutKind {
     LAYOUT_SPARSE,                /* matrix: tiles of rows; slot by slot, one weight of each row that is not zero, or -0 */
     LAYOUT_COLUMNS,               /* … and the columns they belong to, i32 */
     LAYOUT_ROWS,                  /* vector, widened to the sum's type, -0 made +0, padded like the panels' rows */
-    LAYOUT_NODES, LAYOUT_THRESHOLDS, LAYOUT_LEAVES   /* a tree: TreeNode, keys, TreeLeaf */
+    LAYOUT_NODES, LAYOUT_THRESHOLDS, LAYOUT_LEAVES,  /* a tree: TreeNode, keys, TreeLeaf */
+    LAYOUT_SEARCH                 /* ascending keys, with labels beside them: search_bytes.c */
 } LayoutKind;
 
 typedef struct Layout {
@@ -71,6 +72,8 @@ typedef struct Layout {
     uint32_t chains;              /* SPARSE */
     uint32_t slots[IR_MAX_CHAINS];/* SPARSE: weights stored for a row, by chain */
     uint32_t stored_cols;         /* PANELS: at least cols, so that several columns of few rows fill a vector */
+    const SearchTable *search;    /* SEARCH */
+    const Const *labels;          /* SEARCH: NULL: slots */
     uint64_t slot_bytes;          /* one element of a stack (or the whole, when it is none) */
     uint64_t bytes;
 } Layout;
@@ -114,7 +117,14 @@ typedef struct Lowering {
     uint32_t below;               /* mask, list: all columns from so many active ones on; 0: never */
 } Lowering;
 
+/* From what a search is read. A row whose label the search itself finds has `row`, too. */
+typedef struct Search {
+    const SearchTable *table;     /* NULL: the keys as they lie */
+    const Op *row;                /* the slot is for this label alone, which lies beside the keys; NULL: none */
+} Search;
+
 typedef struct Plan {
+    Search *search;               /* by Value: of a search's slot, and of such labels */
     Lowering *lowering;           /* by Value: of the affine whose result it is */
     Home *home;                   /* by Value */
     Value *fused_relu;            /* by Value: an affine's result whose only user is this relu; 0: none */
@@ -174,7 +184,7 @@ LLVMValueRef be_constant(Emitter *e, const Module *m, ConstId id, const Layout *
 /* An internal constant of these bytes. */
 LLVMValueRef be_bytes(Emitter *e, const char *name, const void *bytes, uint64_t n, uint32_t align);
 /* The bytes of a constant in a layout. */
-void be_fill(const Const *c, const Layout *l, uint8_t *out);
+void be_fill(Arena *scratch, const Const *c, const Layout *l, uint8_t *out);
 void be_attribute(Emitter *e, LLVMValueRef fn, const char *key, const char *value);
 void be_attributes(Emitter *e, LLVMValueRef fn, const Level *level);
 
@@ -315,6 +325,11 @@ LLVMValueRef be_math(Fn *f, OpKind kind, ElemKind type, LLVMValueRef x, uint32_t
 void be_shape(Fn *f, const Op *op);                   /* shape.c */
 void be_selection(Fn *f, const Op *op);               /* selection.c */
 void be_search(Fn *f, const Op *op);                  /* search.c */
+Search *be_searches(Arena *arena, const Network *net);
+/* search_bytes.c: the bytes of a table in memory; page by page (false: the sink has failed). */
+void be_fill_search(Arena *arena, const Const *keys, const Layout *l, uint8_t *out);
+typedef bool SearchSink(void *context, const uint8_t *bytes, uint64_t n);
+bool be_stream_search(Arena *arena, const Const *keys, const Layout *l, SearchSink *sink, void *context);
 /* Makes the set of active elements among the n from `at` on. */
 LLVMValueRef be_activity(Fn *f, Type element, Activity activity, LLVMValueRef x, uint32_t lanes);
 void be_active(Fn *f, Type element, Activity activity, LLVMValueRef at, uint32_t n, Value set);

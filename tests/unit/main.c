@@ -1,7 +1,7 @@
 /* main.c — runs every suite of unit tests, or those that are named; the exit status says whether all passed. */
 #include <CUnit/Basic.h>
 
-#define SUITES(X) X(support) X(ir_core) X(ir_text) X(interp) X(cost) X(cnet) X(formats) X(passes) X(backend) X(skip) X(batch) X(conditional) X(memorize_numbers)
+#define SUITES(X) X(support) X(ir_core) X(ir_text) X(interp) X(cost) X(cnet) X(formats) X(passes) X(backend) X(skip) X(batch) X(conditional) X(memorize_numbers) X(search)
 #define DECLARE(name) void suite_##name(void);
 SUITES(DECLARE)
 
