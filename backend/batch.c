@@ -14,7 +14,7 @@
  * what they were, term by term. Between two large layers ops are a *stretch*, one loop over the inputs; what passes from stretch to
  * stretch goes through memory, scalars through a slot of the frame.
  */
-#include "gen.h"
+#include "search.h"
 
 /* Where it pays: as soon as the weights do not stay in an L1. */
 enum { LARGE = 32 << 10,          /* bytes of a layer that is worth a stretch of its own */
@@ -76,7 +76,7 @@ static const Op *stretch_end(const struct Inputs *in, const Op *from)
 /* Its result is an address within an operand or a constant: made anew in each stretch. */
 static bool is_address(const Network *net, const Op *op)
 {
-    return be_shares_operand(net, op) || op->kind == OP_row;
+    return be_shares_operand(net, op) || (op->kind == OP_row && be_in_memory(value_type(net, op->result[0])));
 }
 
 static void number_values(struct Inputs *in, const Op *op)
@@ -165,6 +165,8 @@ bool be_batch_shares(const Emitter *e, const Network *net, const Plan *plan)
 {
     if (plan->scratch || (e->jit && !e->options->share_always) || !is_straight(net))
         return false;
+    if (be_search_batches(net, plan))
+        return true;
     const bool *for_all = layers_for_all(e, net, plan->lowering);
     if (!for_all)
         return false;
@@ -372,6 +374,8 @@ static void block_of_inputs(Fn *f)
 LLVMValueRef be_batch_body(Emitter *e, const Network *net, const Level *level, const char *name)
 {
     Plan plan = be_batch_plan(e->arena, &e->target, net);
+    if (be_search_batches(net, &plan))
+        return be_search_batch(e, net, level, name);
     const bool *for_all = layers_for_all(e, net, plan.lowering);
     Fn state = {.e = e, .b = e->b, .net = net, .m = net->module, .plan = &plan, .level = level}, *f = &state;
     f->inputs = inputs_new(e, net, &plan, for_all);

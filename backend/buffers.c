@@ -482,7 +482,7 @@ static void want(Planner *p)
 static Plan plan_of(Arena *arena, const Target *target, const Network *net, bool apart)
 {
     uint32_t n = (uint32_t)net->values.len;
-    Plan plan = {.lowering = be_lowerings(arena, net), .home = NEW_ARRAY(arena, n, Home), .fused_relu = NEW_ARRAY(arena, n, Value), .fused_active = NEW_ARRAY(arena, n, Value),
+    Plan plan = {.lowering = be_lowerings(arena, net), .search = be_searches(arena, net), .home = NEW_ARRAY(arena, n, Home), .fused_relu = NEW_ARRAY(arena, n, Value), .fused_active = NEW_ARRAY(arena, n, Value),
                  .wanted = NEW_ARRAY(arena, n, uint8_t), .work = NEW_ARRAY(arena, n, uint64_t), .stage = NEW_ARRAY(arena, n, uint64_t)};
     Planner planner = {.arena = arena, .target = target, .net = net, .plan = &plan, .n = n, .apart = apart}, *p = &planner;
     p->start = NEW_ARRAY(arena, n, uint32_t);

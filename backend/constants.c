@@ -9,7 +9,7 @@
  * with zeros, which never leave the padding. Few rows: several columns fill a vector (narrow.c). Memory: one constant is converted at a time, and the source's pages are
  * given back.
  */
-#include "gen.h"
+#include "search.h"
 
 #include <string.h>
 
@@ -136,7 +136,8 @@ Layout be_layout_tree(const Const *c, LayoutKind part)
 static bool layout_equal(const Layout *a, const Layout *b)
 {
     return a->kind == b->kind && type_equal(a->element, b->element) && a->rows == b->rows && a->cols == b->cols &&
-           a->tile == b->tile && a->n_tiles == b->n_tiles && a->stored_cols == b->stored_cols && a->chains == b->chains && a->long_tile == b->long_tile && a->bytes == b->bytes;
+           a->tile == b->tile && a->n_tiles == b->n_tiles && a->stored_cols == b->stored_cols && a->chains == b->chains && a->long_tile == b->long_tile &&
+           a->search == b->search && a->labels == b->labels && a->bytes == b->bytes;
 }
 
 /* ---- conversion ---- */
@@ -245,6 +246,10 @@ void be_fill(Arena *scratch, const Const *c, const Layout *l, uint8_t *out)
         be_fill_tree(scratch, c->tree, out);
         return;
     }
+    if (l->kind == LAYOUT_SEARCH) {
+        be_fill_search(scratch, c, l, out);
+        return;
+    }
     uint64_t slots = c->kind == CONST_STACK ? c->type.dim[0] : 1;
     for (uint64_t s = 0; s < slots; s++, out += l->slot_bytes) {
         if (l->kind == LAYOUT_SPARSE || l->kind == LAYOUT_COLUMNS) {
@@ -306,7 +311,7 @@ static LLVMValueRef place_object(Emitter *e, const Const *c, const Layout *l)
 {
     static const char *const kinds[] = {
         [LAYOUT_RAW] = "raw", [LAYOUT_PANELS] = "panels", [LAYOUT_SPARSE] = "sparse", [LAYOUT_COLUMNS] = "columns", [LAYOUT_ROWS] = "rows",
-        [LAYOUT_TREE] = "nodes", [LAYOUT_LEAVES] = "leaves"};
+        [LAYOUT_TREE] = "nodes", [LAYOUT_LEAVES] = "leaves", [LAYOUT_SEARCH] = "search"};
     char *name = str_printf(e->arena, "%s.%s", c ? c->name : "zero", kinds[l->kind]);
     const void *lies = as_it_lies(c, l);
     if (lies)
@@ -376,6 +381,7 @@ uint64_t be_model_bytes(const Target *target, const Network *net)
     uint64_t sum = 0;
     bool *counts = weighing(arena, net);
     Lowering *lowering = be_lowerings(arena, net);
+    Search *search = be_searches(arena, net);
     OpWalk walk;
     FOR_EACH_OP(walk, op, net) {
         if (op->kind == OP_const && counts[op->result[0]])
@@ -389,6 +395,12 @@ uint64_t be_model_bytes(const Target *target, const Network *net)
             sum += count_once(arena, &seen, op->cst[AFFINE_b], be_layout_bias(target, net, op, how));
             continue;
         }
+        if (op->kind == OP_search) {
+            sum += count_once(arena, &seen, op->cst[0], be_layout_search(net, op, &search[op->result[0]]));
+            continue;
+        }
+        if (op->kind == OP_row && search[op->result[0]].row)
+            continue;
         if (op->kind == OP_descend) {
             const Const *tree = const_get(net->module, op->cst[0]);
             for (LayoutKind part = LAYOUT_TREE; part <= LAYOUT_LEAVES; part++)

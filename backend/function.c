@@ -109,6 +109,8 @@ static void row(Fn *f, const Op *op)
 {
     const Const *c = const_get(f->m, op->cst[0]);
     Value v = op->result[0];
+    if (f->plan->search[v].row)                   /* the search has found it */
+        return;
     Layout raw = be_layout_raw(c);
     LLVMValueRef base = be_constant(f->e, f->m, op->cst[0], &raw);
     LLVMValueRef i = LLVMBuildZExtOrBitCast(f->b, be_place(f, op_operand(op, 0)).at, f->e->size, "");

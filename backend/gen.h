@@ -59,7 +59,8 @@ typedef enum LayoutKind {
     LAYOUT_SPARSE,                /* matrix: tiles of rows; slot by slot, one weight of each row that is not zero, or -0 */
     LAYOUT_COLUMNS,               /* … and the columns they belong to, i32 */
     LAYOUT_ROWS,                  /* vector, widened to the sum's type, -0 made +0, padded like the panels' rows */
-    LAYOUT_TREE, LAYOUT_LEAVES    /* a tree: the nodes (tree.c), TreeLeaf */
+    LAYOUT_TREE, LAYOUT_LEAVES,   /* a tree: the nodes (tree.c), TreeLeaf */
+    LAYOUT_SEARCH                 /* ascending keys, with labels beside them: search_bytes.c */
 } LayoutKind;
 
 typedef struct Layout {
@@ -71,6 +72,8 @@ typedef struct Layout {
     uint32_t chains;              /* SPARSE */
     uint32_t slots[IR_MAX_CHAINS];/* SPARSE: weights stored for a row, by chain */
     uint32_t stored_cols;         /* PANELS: at least cols, so that several columns of few rows fill a vector */
+    const SearchTable *search;    /* SEARCH */
+    const Const *labels;          /* SEARCH: NULL: slots */
     uint64_t slot_bytes;          /* one element of a stack (or the whole, when it is none) */
     uint64_t bytes;
 } Layout;
@@ -114,7 +117,14 @@ typedef struct Lowering {
     uint32_t below;               /* mask, list: all columns from so many active ones on; 0: never */
 } Lowering;
 
+/* From what a search is read. A row whose label the search itself finds has `row`, too. */
+typedef struct Search {
+    const SearchTable *table;     /* NULL: the keys as they lie */
+    const Op *row;                /* the slot is for this label alone, which lies beside the keys; NULL: none */
+} Search;
+
 typedef struct Plan {
+    Search *search;               /* by Value: of a search's slot, and of such labels */
     Lowering *lowering;           /* by Value: of the affine whose result it is */
     Home *home;                   /* by Value */
     Value *fused_relu;            /* by Value: an affine's result whose only user is this relu; 0: none */
@@ -329,6 +339,11 @@ bool be_branches(Fn *f, const Op *descend);
 /* Any tree of at most 255 nodes with one parent each, in place: an i32, the number of the leaf. `test` says whether to go right. */
 typedef LLVMValueRef BranchTest(Fn *f, uint32_t node, void *context);
 LLVMValueRef be_branch(Fn *f, const TreeNode *node, uint32_t n_nodes, BranchTest *test, void *context);
+Search *be_searches(Arena *arena, const Network *net);
+/* search_bytes.c: the bytes of a table in memory; page by page (false: the sink has failed). */
+void be_fill_search(Arena *arena, const Const *keys, const Layout *l, uint8_t *out);
+typedef bool SearchSink(void *context, const uint8_t *bytes, uint64_t n);
+bool be_stream_search(Arena *arena, const Const *keys, const Layout *l, SearchSink *sink, void *context);
 /* Makes the set of active elements among the n from `at` on. */
 LLVMValueRef be_activity(Fn *f, Type element, Activity activity, LLVMValueRef x, uint32_t lanes);
 void be_active(Fn *f, Type element, Activity activity, LLVMValueRef at, uint32_t n, Value set);

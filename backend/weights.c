@@ -19,7 +19,7 @@ enum { LARGE = 16 << 10 };                        /* below, LLVM's copies do not
 
 bool be_weights_can_wait(const Emitter *e, const Const *c, const Layout *l)
 {
-    return e->late && c && l->bytes >= LARGE && (l->kind == LAYOUT_PANELS || l->kind == LAYOUT_TREE);
+    return e->late && c && l->bytes >= LARGE && (l->kind == LAYOUT_PANELS || l->kind == LAYOUT_TREE || l->kind == LAYOUT_SEARCH);
 }
 
 /* Object formats that are patched here: ELF's systems. */
@@ -150,6 +150,20 @@ const char *be_elf_undefined(Arena *arena, const char *object, size_t n, bool ex
 
 /* ---- writing them ---- */
 
+static bool write_page(void *file, const uint8_t *bytes, uint64_t n)
+{
+    return fwrite(bytes, 1, n, file) == n;
+}
+
+static bool write_tensor(Arena *arena, const LateWeights *w, FILE *file)
+{
+    if (w->layout.kind == LAYOUT_SEARCH)
+        return be_stream_search(arena, w->c, &w->layout, write_page, file);
+    uint8_t *bytes = arena_big(arena, w->layout.bytes, 64);
+    be_fill(arena, w->c, &w->layout, bytes);
+    return write_page(file, bytes, w->layout.bytes);
+}
+
 bool be_weights_write(Emitter *e, const char *path)
 {
     if (!e->late || e->late->len == 0)
@@ -168,9 +182,7 @@ bool be_weights_write(Emitter *e, const char *path)
         Arena *one = arena_new(arena);
         if (!one)
             arena_exhausted(arena);
-        uint8_t *bytes = arena_big(one, w->layout.bytes, 64);
-        be_fill(one, w->c, &w->layout, bytes);
-        fine = fseeko(file, (off_t)offset, SEEK_SET) == 0 && fwrite(bytes, 1, w->layout.bytes, file) == w->layout.bytes;
+        fine = fseeko(file, (off_t)offset, SEEK_SET) == 0 && write_tensor(one, w, file);
         arena_free(one);
         if (const_is_row_major(w->c))
             file_done_with(w->c->data, const_bytes(w->c));

@@ -43,6 +43,7 @@ static ConstId pool_add(Module *m, Const *c, const char *name)
     if (!c->facts)
         c->facts = NEW(m->arena, ConstFacts);
     c->slots = NEW(m->arena, ConstSlots);
+    c->tables = NEW(m->arena, const struct SearchTable *);
     vec_push(m->arena, m->consts, c);
     return (ConstId)(m->consts.len - 1);
 }

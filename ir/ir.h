@@ -93,6 +93,7 @@ typedef struct Const {
     bool hashed;
     ConstSlots *slots;             /* the last answer of const_row_slots */
     ConstFacts *facts;             /* shared by its views; computed on demand: const_all_finite, const_nonzeros */
+    const struct SearchTable **tables;   /* of ascending keys: what search_table has answered */
     int8_t ascends;                /* the last answer of const_ascends: 1 yes, -1 no, 0 not asked */
     bool dropped;                  /* no op mentions it any more (const_drop_unused); not printed */
     Span span;
@@ -159,8 +160,11 @@ typedef enum Method { METHOD_conditional, METHOD_sqrt, METHOD_bits } Method;
 typedef enum Unseen { UNSEEN_before, UNSEEN_any, UNSEEN_value, UNSEEN_refuse } Unseen;
 /* How the back end walks the columns of an affine with a set, printed as !lower(mask, below = 38): by the bits of the set when it has
  * fewer than 38 members, else all of them. Without `below` always so. gather goes by rows, and needs zeros = skip.
- * Without meaning for values and counts. auto: mask. */
-typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_branch, LOWER_gather } Lower;
+ * Without meaning for values and counts. auto: mask.
+ * A search is read from a table: a tree of nodes, lines found by a multiplication, the keys as they lie, the lanes of a few registers
+ * (search_table.c). auto: tree. */
+typedef enum Lower { LOWER_auto, LOWER_dense, LOWER_mask, LOWER_list, LOWER_branch, LOWER_gather,
+                     LOWER_tree, LOWER_bucket, LOWER_binary, LOWER_permute } Lower;
 
 /* Kinds of attribute, the word after the colon in ops.def. */
 typedef enum AttrKind {
@@ -464,6 +468,47 @@ uint64_t search_left(uint64_t leaves);
 uint32_t search_depth(uint64_t leaves, uint64_t slot);
 /* Of two elements of one type in memory form: -1, 0, 1; 2 when one is NaN. -0 = +0. */
 int element_order(Type t, const uint8_t *a, const uint8_t *b);
+
+/* ---- search_table.c: tables that a search may be read from ------------------------------------------------------------------------ */
+
+enum { SEARCH_MAX_LEVELS = 8, SEARCH_REGISTERS = 31 };     /* keys that fit the lanes of a few registers: LOWER_permute */
+/* Nodes of `lanes` keys, from byte `at` on; a child has `below` slots. The last level's are the leaves: keys, then words. */
+typedef struct SearchLevel { uint32_t lanes, node_bytes; uint64_t below, nodes, at; } SearchLevel;
+typedef struct SearchCell { uint32_t first, lines; } SearchCell;
+typedef struct SearchTable {
+    Lower how;                    /* tree, bucket */
+    uint32_t key_bytes, label_bytes;
+    uint32_t word_bytes;          /* of what lies beside the keys for each slot: its label, or its number; 0: nothing */
+    uint64_t bytes;
+    double cost;                  /* estimated, of one look-up: search_cost */
+    /* tree */
+    uint32_t n_levels;            /* above the leaves */
+    SearchLevel level[SEARCH_MAX_LEVELS + 1];
+    /* bucket: cells, then lines, then those of chains */
+    uint32_t line_bytes, line_keys;
+    double load;                  /* keys that a line should get */
+    int64_t lowest;               /* image of the first key, and how far the last lies from it */
+    uint64_t span;
+    uint32_t shift, n_cells;
+    SearchCell *cell;
+    uint64_t cells_bytes, lines, chained;
+    double in_chains, chain_steps;/* share of the keys that lie in chains; steps down chains for a key, on average */
+    const struct SearchTable *next;
+} SearchTable;
+/* The table of keys with labels of so many bytes (0: slots) beside them; NULL where keys have none (`how` is no table, other widths than 4
+ * and 8 bytes, no keys, or one that nothing is above). Made once, on `arena`, which must live as long as the constant. */
+const SearchTable *search_table(Arena *arena, const Const *keys, Lower how, uint32_t label_bytes);
+double search_cost(const SearchTable *t);
+/* By Value, of each slot that a search finds: the row of short labels that is its only user; NULL: none, or there are others. */
+const Op **search_labels(Arena *arena, const Network *net);
+/* Key i as an integer in the same order; -0 = +0. */
+int64_t search_image(const Const *keys, uint64_t i);
+/* The line where x is looked for, from its image: lowest <= image <= lowest + span. */
+uint64_t search_line(const SearchTable *t, int64_t image);
+/* A chain of keys: its levels below the line itself; children of its first line; slots of the first i + 1 children. */
+uint32_t search_chain_levels(const SearchTable *t, uint64_t keys);
+uint32_t search_chain_children(const SearchTable *t, uint64_t keys, uint32_t levels);
+uint64_t search_chain_split(uint64_t keys, uint32_t children, uint32_t i);
 
 /* ---- interp.c: the reference; defines every value ---------------------------------------------------------------- */
 

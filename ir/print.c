@@ -183,11 +183,11 @@ static void print_marks(const Printer *p, const Op *op)
 {
     if (p->sites && op->site)
         fprintf(p->out, " !site(%u)", op->site);
-    if (op->lower != LOWER_auto && op->lower <= LOWER_gather)
+    if (op->lower != LOWER_auto && op->lower <= LOWER_permute)
         fprintf(p->out, " !lower(%s", LOWER_WORDS[op->lower]);
-    if (op->lower != LOWER_auto && op->lower <= LOWER_gather && op->below)
+    if (op->lower != LOWER_auto && op->lower <= LOWER_permute && op->below)
         fprintf(p->out, ", below = %u", op->below);
-    if (op->lower != LOWER_auto && op->lower <= LOWER_gather)
+    if (op->lower != LOWER_auto && op->lower <= LOWER_permute)
         fputc(')', p->out);
 }
 

@@ -36,7 +36,7 @@ const char *name_in_quotes(Arena *arena, const char *name);
 
 /* The words of an attribute kind (`cmp`: eq, ne, …), by number; NULL and *n = 0 for kinds without words. */
 const char *const *attr_words(AttrKind kind, size_t *n);
-extern const char *const LOWER_WORDS[6], *const NUMERICS_WORDS[2], *const CONTRACT_WORDS[2], *const OUTSIDE_WORDS[4];
+extern const char *const LOWER_WORDS[10], *const NUMERICS_WORDS[2], *const CONTRACT_WORDS[2], *const OUTSIDE_WORDS[4];
 bool chains_are_valid(int64_t chains);   /* 0, or a power of two up to IR_MAX_CHAINS */
 
 /* ---- element.c: one element of a constant as text ---------------------------------------------------------------- */

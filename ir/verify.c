@@ -106,8 +106,12 @@ static void check_attrs(Checker *ch, const Op *op)
             check_complain(ch, op, "it calls network number %lld; a callee comes before its callers, which makes calls acyclic",
                         (long long)attr->i);
     }
-    if (op->lower > LOWER_gather)
+    if (op->lower > LOWER_permute)
         check_complain(ch, op, "no such lowering");
+    else if (op->lower >= LOWER_tree && op->kind != OP_search)
+        check_complain(ch, op, "the lowering %s is one of searches", LOWER_WORDS[op->lower]);
+    else if (op->lower != LOWER_auto && op->lower < LOWER_tree && op->kind == OP_search)
+        check_complain(ch, op, "the lowering %s is none of searches: tree, bucket, binary or permute", LOWER_WORDS[op->lower]);
     if (op->lower == LOWER_gather && op->kind == OP_affine && op->attr[AFFINE_zeros].i != ZEROS_skip)
         check_complain(ch, op, "the lowering gather goes with zeros = skip");
     if (op->below > 0 && op->lower != LOWER_mask && op->lower != LOWER_list)

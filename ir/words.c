@@ -125,11 +125,11 @@ _Static_assert(METHOD_conditional == 0 && METHOD_bits == 2 && UNSEEN_before == 0
 _Static_assert(PRED_eq == 0 && PRED_ge == 5 && ACTIVITY_notle0 == 0 && ACTIVITY_gt0 == 2, "as in ir.h");
 _Static_assert(REDUCE_add == 0 && REDUCE_max == 3 && ZEROS_keep == 0 && ZEROS_skip == 1, "as in ir.h");
 
-const char *const LOWER_WORDS[6] = {"auto", "dense", "mask", "list", "branch", "gather"};
+const char *const LOWER_WORDS[10] = {"auto", "dense", "mask", "list", "branch", "gather", "tree", "bucket", "binary", "permute"};
 const char *const NUMERICS_WORDS[2] = {"exact", "real"};
 const char *const CONTRACT_WORDS[2] = {"off", "fma"};
 const char *const OUTSIDE_WORDS[4] = {"dense", "status", "clamp", "promise"};
-_Static_assert(LOWER_gather == 5 && NUMERICS_real == 1 && CONTRACT_fma == 1 && OUTSIDE_promise == 3, "as in ir.h");
+_Static_assert(LOWER_gather == 5 && LOWER_permute == 9 && NUMERICS_real == 1 && CONTRACT_fma == 1 && OUTSIDE_promise == 3, "as in ir.h");
 
 const char *const *attr_words(AttrKind kind, size_t *n)
 {

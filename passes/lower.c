@@ -1,4 +1,4 @@
-/* lower.c — choose how the back end walks the columns of an affine.
+/* lower.c — choose how the back end walks the columns of an affine, and from which table it reads a search (lower_search.c).
  *
  *      %y = affine %h, @W, cols = %s         =>      %y = affine %h, @W, cols = %s !lower(mask, below = 38)
  *
@@ -16,7 +16,7 @@
  */
 #include "activity.h"
 #include "lower_descend.h"
-#include "pass_util.h"
+#include "lower_search.h"
 
 #include <math.h>
 #include <string.h>
@@ -36,8 +36,9 @@ enum { FAR = 4 << 20 };                           /* bytes of weights that do no
 /* An affine in cycles: all columns; a walk of `active` of them, begin + active * column; by rows. */
 typedef struct Costs { double all, begin, column, gather; } Costs;
 
-static const char *const NAMES[] = {[LOWER_auto] = "auto", [LOWER_dense] = "dense", [LOWER_mask] = "mask", [LOWER_list] = "list",
-                                    [LOWER_branch] = "branch", [LOWER_gather] = "gather"};
+const char *const LOWER_NAMES[] = {[LOWER_auto] = "auto", [LOWER_dense] = "dense", [LOWER_mask] = "mask", [LOWER_list] = "list",
+                                   [LOWER_branch] = "branch", [LOWER_gather] = "gather", [LOWER_tree] = "tree", [LOWER_bucket] = "bucket",
+                                   [LOWER_binary] = "binary", [LOWER_permute] = "permute"};
 
 /* ---- the model ---- */
 
@@ -134,7 +135,7 @@ static void explain(PassContext *ctx, const Op *op, const Costs *c, Expected e)
     if (c->gather < INFINITY)
         snprintf(gather, sizeof gather, ", by rows %.0f", c->gather);
     pass_note(ctx, "site %u: %s%s of %llu columns: cycles for all %.0f, for a walk %.0f + %.1f a column%s; expected active %.0f (%s)", op->site,
-              NAMES[op->lower], below, (unsigned long long)columns_of(op), c->all, c->begin, c->column, gather, e.active,
+              LOWER_NAMES[op->lower], below, (unsigned long long)columns_of(op), c->all, c->begin, c->column, gather, e.active,
               !op_operand(op, AFFINE_cols) ? "no set" : e.measured ? "profile" : "prior");
 }
 
@@ -150,8 +151,8 @@ static double measured_share(const Op *op, const Events *events, size_t i)
 static Choice forced_choice(const char *word)
 {
     Choice c = {LOWER_auto, 0};
-    for (Lower l = LOWER_dense; l <= LOWER_gather; l++)
-        if (strcmp(NAMES[l], word) == 0)
+    for (Lower l = LOWER_dense; l <= LOWER_permute; l++)
+        if (strcmp(LOWER_NAMES[l], word) == 0)
             c.lower = l;
     return c;
 }
@@ -164,14 +165,18 @@ bool pass_lower(Network *net, PassContext *ctx)
     bool changed = false, measured = !forced && profile_events(ctx, net, &events);
     size_t number = 0;
     OpWalk walk;
-    changed |= lower_trees(net, ctx, forced ? forced_choice(forced).lower : LOWER_auto);
+    Choice c = forced ? forced_choice(forced) : (Choice){LOWER_auto, 0};
+    bool of_search = c.lower >= LOWER_tree;
+    changed |= lower_trees(net, ctx, of_search ? LOWER_auto : c.lower);
+    changed |= lower_searches(net, ctx, of_search ? c.lower : LOWER_auto);
+    if (of_search)
+        return changed;
     FOR_EACH_OP(walk, op, net) {
         size_t i = number++;
         bool has_set = op->kind == OP_affine && op_operand(op, AFFINE_cols);
         if (op->kind != OP_affine || (!has_set && !op_skips_zeros(op)))
             continue;
         if (forced) {
-            Choice c = forced_choice(forced);
             if (c.lower != LOWER_gather || op_skips_zeros(op))
                 changed |= set_choice(op, c);
             continue;
@@ -181,9 +186,9 @@ bool pass_lower(Network *net, PassContext *ctx)
         bool reached = measured && events.runs[i] > 0;
         double share = reached ? measured_share(op, &events, i) : 1 - zeros[op_operand(op, AFFINE_x)];
         Expected e = {(double)columns_of(op) * (has_set ? share : 1), reached};
-        Costs c = costs_of(op, ctx->vector_bytes);
-        changed |= set_choice(op, choose(op, &c, e));
-        explain(ctx, op, &c, e);
+        Costs costs = costs_of(op, ctx->vector_bytes);
+        changed |= set_choice(op, choose(op, &costs, e));
+        explain(ctx, op, &costs, e);
     }
     return changed;
 }

@@ -16,7 +16,8 @@
     X(backend) \
     X(skip) \
     X(batch) \
-    X(tree)
+    X(tree) \
+    X(search)
 #define DECLARE(name) void suite_##name(void);
 SUITES(DECLARE)
 

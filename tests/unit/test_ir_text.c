@@ -737,7 +737,7 @@ static void end_early(Module *m, Network *net, Op *relu, Op *end)
     build_return(&b, 1, &net->body->arg[0], 0);
     op_remove(end);
 }
-static void odd_lowering(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)net, (void)end, relu->lower = (Lower)9; }
+static void odd_lowering(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)net, (void)end, relu->lower = (Lower)99; }
 static void absurd_const(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)net, (void)end, relu->cst[0] = 77; }
 static void unlink_list(Module *m, Network *net, Op *relu, Op *end) { (void)m, (void)net, (void)relu, end->prev = NULL; }
 static void two_sites(Module *m, Network *net, Op *relu, Op *end) { (void)m, relu->site = end->site = 1, net->last_site = 1; }
