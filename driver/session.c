@@ -129,6 +129,29 @@ static Module *load(Session *s)
     return fe_load(s->arena, s->diags, s->options->source, &options, &s->depends);
 }
 
+static bool holds_data(const Network *net)
+{
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, net)
+        if (op->kind == OP_memorize)
+            return true;
+    return false;
+}
+
+/* What a network with data is as written is what its method makes of them: a table has no operations. The level's own pipeline
+ * finds that work done. */
+static bool construct(Session *s, const PipelineOptions *wanted)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->module->networks.len; i++)
+        any |= holds_data(s->module->networks.at[i]);
+    if (!any || wanted->passes || wanted->stop_after)
+        return true;
+    PipelineOptions first = {.passes = "inline,memorize", .verify_each = wanted->verify_each, .pass_stats = wanted->pass_stats,
+                             .time_passes = wanted->time_passes, .dump = wanted->dump};
+    return pipeline_run(s->module, s->diags, &first);
+}
+
 bool session_compile(Session *s)
 {
     const Options *o = s->options;
@@ -139,6 +162,8 @@ bool session_compile(Session *s)
         return false;
     if (o->verb != VERB_COMPILE)                                /* the other networks of the file are not asked for */
         module_keep(s->module, s->entry);
+    if (shows_figures(o) && !construct(s, &o->pipeline))
+        return false;
     s->dense_ops = network_cost(s->entry).range.max;
     if (shows_figures(o))
         s->nonzero_ops = network_nonzero_cost(s->entry);

@@ -381,9 +381,6 @@ static bool read_arguments(Lowering *l, Memorize *out)
         good = !fe_is_poison(fe_fail(l, out->e->span, "`memorize` needs a method: conditional, sqrt, bits or bits(depth: …)"));
     if (good && out->otherwise && out->unseen >= 0)
         good = !fe_is_poison(fe_fail(l, out->unseen_at->span, "`default` says already what unseen keys get"));
-    if (good && out->method == METHOD_bits && out->unseen == UNSEEN_before)
-        good = !fe_is_poison(fe_fail(l, out->unseen_at->span, "`bits` compares keys for equality only, so it knows none before; "
-                                     "there are any, refuse and `default: …`"));
     return good;
 }
 
