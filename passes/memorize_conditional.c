@@ -142,7 +142,8 @@ Value memory_descend(Memory *m, const TreePlan *plan, Value keys)
     Tree *tree = NEW(module->arena, Tree);
     TreeNode *node = memory_bytes(m, ((size_t)d->n_leaves - 1) * sizeof *node);
     TreeLeaf *leaf = memory_bytes(m, (size_t)d->n_leaves * sizeof *leaf);
-    memcpy(node, d->node, ((size_t)d->n_leaves - 1) * sizeof *node);
+    if (d->n_leaves > 1)
+        memcpy(node, d->node, ((size_t)d->n_leaves - 1) * sizeof *node);
     for (uint32_t i = 0; i < d->n_leaves; i++)
         leaf[i].slot = plan->slot[i];
     *tree = (Tree){.key = plan->key, .n_keys = plan->n_keys, .n_nodes = d->n_leaves - 1, .n_leaves = d->n_leaves, .n_classes = 1,
