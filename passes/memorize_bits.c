@@ -365,6 +365,16 @@ static Value integer_of(const BitsNet *s, Value offset)
     return y;
 }
 
+/* The bound is that of the source, with every bit read in layers of their own: 6n/B parameters in stage II, 26 for each of B (p + c) bits. */
+static void note(const BitsNet *s, Value y)
+{
+    Arena *scratch = s->in->m->ctx->arena;
+    uint64_t parameters = 6ull * s->blocks + 26ull * s->block * (s->p + s->c);
+    integers_note(s->in, y, str_printf(scratch, "bits: %u points of %u + %u bits in %u blocks of %u: i%u and i%u", s->in->n, s->p, s->c, s->blocks, s->block,
+                                       s->u.n, s->w.n),
+                  str_printf(scratch, "6 n/B + 26 B (p + c) = %llu parameters, depth %llu", (unsigned long long)parameters, (unsigned long long)depth_of(s)));
+}
+
 Value memorize_bits(Memory *m)
 {
     Integers in;
@@ -388,9 +398,8 @@ Value memorize_bits(Memory *m)
     s.gate = power(&s, s.y, "gate", s.c);
     Value steps = s.blocks > 1 ? steps_of(&s, x) : 0;
     Answer a = read_block(&s, x, telescoped(&s, steps, false), telescoped(&s, steps, true));
-    pass_note(m->ctx, "bits: %u points of %u + %u bits in %u blocks of %u: i%u and i%u, depth %llu", in.n, s.p, s.c, s.blocks, s.block, s.u.n, s.w.n,
-              (unsigned long long)depth_of(&s));
     Value y = integer_of(&s, a.label);
+    note(&s, y);
     if (rows)
         return integers_checked(&in, y);
     Value label = integers_label(&in, y);

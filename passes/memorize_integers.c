@@ -11,6 +11,7 @@
  * Floats: `ord` keeps their order and makes −0 and +0 one. A NaN, which is in no row, is made the first key by `max` where the answer
  * depends on it (unseen = before: what is below all gets the first label).
  */
+#include "figures.h"
 #include "memorize_conditional.h"
 #include "memorize_integers.h"
 
@@ -278,4 +279,18 @@ Value integers_label(const Integers *in, Value y)
         return build_cast(&m->b, y, m->label);
     Value i = build_cast(&m->b, y, type_idx(const_get(m->net->module, in->table)->type.dim[0]));
     return memory_row(m, in->table, i);
+}
+
+void integers_note(const Integers *in, Value y, const char *what, const char *bound)
+{
+    PassContext *ctx = in->m->ctx;
+    if (!ctx->stats)
+        return;
+    Arena *scratch = arena_new(ctx->arena);
+    if (!scratch)
+        arena_exhausted(ctx->arena);
+    Figures f = figures_of(scratch, in->m->net, in->x, y);
+    pass_note(ctx, "%s: %llu neurons, %llu parameters, %llu bits of weights (the widest %u), depth %llu; at most %s", what, (unsigned long long)f.neurons,
+              (unsigned long long)f.parameters, (unsigned long long)f.bits, f.widest, (unsigned long long)f.depth, bound);
+    arena_free(scratch);
 }

@@ -28,6 +28,9 @@ Value integers_label(const Integers *in, Value y);
 /* With rows numbered: the label of row `y` if its key is what is asked for, else what the policy says. */
 Value integers_checked(const Integers *in, Value y);
 
+/* For --pass-stats: `what`, then the figures of the network from in->x to `y` (figures.h), then the `bound` that is proven. */
+void integers_note(const Integers *in, Value y, const char *what, const char *bound);
+
 /* In the order of the keys. */
 const uint8_t *integers_key(const Integers *in, uint32_t i);
 const uint8_t *integers_label_at(const Integers *in, uint32_t i);

@@ -320,6 +320,8 @@ Value memorize_sqrt(Memory *m)
         prepare_zigzag(&s);
     Value h = second_layer(&s, first_layer(&s), units, any ? line_of_zigzag : line_of_step);
     Value y = last_layer(&s, h, units, any ? s.least : 0);
-    pass_note(m->ctx, "sqrt: %u points in %u blocks: %u + %u neurons in i%u", in.n, s.blocks, 2 * s.blocks - 1, units, s.bits);
+    Arena *scratch = m->ctx->arena;
+    integers_note(&in, y, str_printf(scratch, "sqrt: %u points in %u blocks: %u + %u neurons in i%u", in.n, s.blocks, 2 * s.blocks - 1, units, s.bits),
+                  str_printf(scratch, "%u sqrt n = %u neurons, depth 3", any ? 3 : 4, (any ? 3 : 4) * s.q));
     return memory_checks(m) ? integers_checked(&in, y) : integers_label(&in, y);
 }

@@ -5,6 +5,8 @@
  *   every integer       small types, all of their values
  *   the range of x      a box or the whole type: no number wraps that a relu reads
  *   native code         is the interpreter, counts included
+ *   figures             what --pass-stats says of neurons, parameters and depth is counted in the IR, and within the bounds of the papers
+ *   depths              `depth = L` at five depths: every key right, at most L layers
  *
  * A failure prints its seed.
  */
@@ -35,6 +37,7 @@ typedef struct Case {
     uint32_t depth;
     ConstId box;
     Outside outside;
+    FILE *stats;                  /* NULL: not wanted */
 } Case;
 
 static Case case_new(uint64_t seed)
@@ -187,7 +190,8 @@ static bool make_networks(Case *c, const char *passes)                       /* 
     network_done(net);
     c->data = network_clone(net, "reference");    /* not in the module: no pass sees it */
     c->net = net;
-    return pipeline_run(c->m, c->diags, &(PipelineOptions){.passes = passes, .level = 2, .count_ops = !passes, .verify_each = true, .dump = stderr});
+    return pipeline_run(c->m, c->diags, &(PipelineOptions){.passes = passes, .level = 2, .count_ops = !passes, .verify_each = true, .pass_stats = c->stats != NULL,
+                                                         .dump = c->stats ? c->stats : stderr});
 }
 
 /* ---- asking ---- */
@@ -373,6 +377,171 @@ static void test_every_integer_bits(void)
             check_all_of(seed, METHOD_bits, (Unseen)unseen);
 }
 
+/* ---- figures ---- */
+
+typedef struct Said { unsigned long long neurons, parameters, bits, depth, most_neurons, most_parameters, most_depth; unsigned widest; } Said;
+
+/* Data of n keys of 32 bits and labels of 16, all anywhere. */
+static Case big_case(uint64_t seed, uint32_t n, Method method, Unseen unseen, uint32_t depth)
+{
+    Case c = case_new(seed);
+    c.key = type_int(32);
+    c.label = type_int(16);
+    c.row = 1;
+    c.key_bytes = 4;
+    c.n = n;
+    c.method = method;
+    c.unseen = unseen;
+    c.depth = depth;
+    c.keys = arena_array(c.arena, n, 4);
+    for (uint32_t i = 0; i < n; i++) {
+        int32_t key = (int32_t)((int64_t)INT32_MIN + (int64_t)i * (UINT32_MAX / n) + below(&c, UINT32_MAX / n));
+        memcpy(c.keys + 4 * i, &key, 4);
+    }
+    make_labels(&c);
+    return c;
+}
+
+/* Makes the network, and reads what the pass says of it. */
+static bool make_and_read(Case *c, const char *passes, Said *said)
+{
+    char *text = NULL;
+    size_t len = 0;
+    c->stats = open_memstream(&text, &len);
+    bool ok = make_networks(c, passes);
+    fclose(c->stats);
+    const char *at = ok ? strstr(text, "neurons in i") : NULL;
+    at = at ? strchr(at, ':') : ok ? strstr(text, "bits: ") : NULL;
+    at = at && c->method == METHOD_bits ? strchr(at + 5, ':') : at;      /* … : iN and iM: figures */
+    at = at && c->method == METHOD_bits ? strchr(at + 1, ':') : at;
+    ok = at && sscanf(at, ": %llu neurons, %llu parameters, %llu bits of weights (the widest %u), depth %llu", &said->neurons, &said->parameters,
+                      &said->bits, &said->widest, &said->depth) == 5;
+    at = at ? strstr(at, " = ") : NULL;
+    if (ok && c->method == METHOD_sqrt)
+        ok = sscanf(at, " = %llu neurons, depth %llu", &said->most_neurons, &said->most_depth) == 2;
+    else if (ok)
+        ok = sscanf(at, " = %llu parameters, depth %llu", &said->most_parameters, &said->most_depth) == 2;
+    free(text);
+    return ok;
+}
+
+/* The weights of affines that are not 0, 1 or -1, as they lie in the IR. */
+static uint64_t affine_parameters(const Network *net)
+{
+    uint64_t n = 0;
+    OpWalk walk;
+    FOR_EACH_OP(walk, op, net)
+        for (int k = AFFINE_W; op->kind == OP_affine && k <= AFFINE_b; k++) {
+            const Const *c = op->cst[k] ? const_get(net->module, op->cst[k]) : NULL;
+            for (uint64_t i = 0; c && i < type_count(c->type); i++) {
+                double w = const_f64(c, i);
+                n += w != 0 && w != 1 && w != -1;
+            }
+        }
+    return n;
+}
+
+static void test_figures_sqrt(void)
+{
+    for (uint32_t n = 1; n <= 2000; n = n * 3 + 1)
+        for (int unseen = UNSEEN_before; unseen <= UNSEEN_any; unseen++) {
+            Case c = big_case(n, n, METHOD_sqrt, (Unseen)unseen, 0);
+            Said said = {0};
+            uint32_t q = (uint32_t)ceil(sqrt(n));
+            if (!make_and_read(&c, "inline,memorize,dead-code", &said))
+                fail(&c, "no figures");
+            else if (said.neurons != network_cost(c.net).range.max.cmp || said.parameters != affine_parameters(c.net) || said.depth != 3)
+                fail(&c, "the figures are not those of the network");
+            else if (said.most_neurons != (unseen == UNSEEN_any ? 3 : 4) * q || said.neurons >= said.most_neurons || said.widest > 64)
+                fail(&c, "beyond the bound");
+            else
+                CU_PASS("");
+            arena_free(c.arena);
+        }
+}
+
+/* Depth 0: what takes fewest parameters. */
+static void check_figures_bits(uint32_t n, uint32_t depth, Unseen unseen)
+{
+    Case c = big_case(n + depth, n, METHOD_bits, unseen, depth);
+    Said said = {0};
+    if (!make_and_read(&c, "inline,memorize,dead-code", &said))
+        fail(&c, "no figures");
+    else if (said.neurons != network_cost(c.net).range.max.cmp - (unseen > UNSEEN_any))       /* found >= 1 is no neuron */
+        fail(&c, "the neurons are not those of the network");
+    else if (said.parameters > said.most_parameters || said.depth > said.most_depth || (depth && said.most_depth > depth))
+        fail(&c, "beyond the bound");
+    else
+        CU_PASS("");
+    arena_free(c.arena);
+}
+
+static void test_figures_bits(void)
+{
+    for (uint32_t n = 2; n <= 4000; n = n * 3 + 1)
+        for (int unseen = UNSEEN_before; unseen <= UNSEEN_refuse; unseen++) {
+            if (unseen == UNSEEN_value)
+                continue;         /* needs a default: check_random has it */
+            check_figures_bits(n, 0, (Unseen)unseen);
+            check_figures_bits(n, 5, (Unseen)unseen);
+            check_figures_bits(n, 150 + n / 8, (Unseen)unseen);
+        }
+}
+
+/* Keys 0 ... 127 and labels 0 1 2 3 0 1 2 3 ...: 7 + 2 bits, 64 blocks of 2 points, counted by hand. Stage II: 126 biases, of which one is -1; a change of
+ * u is 258, of w 10 or -10, each with two relus; u0 and w0 are 1. Then 2u + 1 and 2w + 1. A bit has 3 neurons and 7 weights. A point has 4 neurons more and
+ * a label's 2^c as a weight and as a bias. */
+static void test_figures_by_hand(void)
+{
+    Case c = case_new(1);
+    Said said = {0};
+    c.key = c.label = type_int(8);
+    c.row = c.key_bytes = 1;
+    c.n = 128;
+    c.method = METHOD_bits;
+    c.unseen = UNSEEN_any;
+    c.keys = arena_alloc(c.arena, c.n);
+    c.labels = arena_alloc(c.arena, c.n);
+    for (uint8_t i = 0; i < c.n; i++) {
+        c.keys[i] = i;
+        c.labels[i] = i % 4;
+    }
+    CU_ASSERT_FATAL(make_and_read(&c, "inline,memorize,dead-code", &said));
+    CU_ASSERT_EQUAL(said.neurons, 2 * 63 + 2 * (9 * 3 + 4));
+    CU_ASSERT_EQUAL(said.parameters, 125 + 2 * 63 + 2 * 63 + 2 + 2 * (9 * 7 + 2));
+    CU_ASSERT_EQUAL(said.widest, 15);             /* 2^14, the H of 2 x 7 bits */
+    CU_ASSERT_EQUAL(said.depth, 1 + 14 + 1 + 3 + 1);         /* stage II, bits of u, the last bit's carry, match and label, the output */
+    CU_ASSERT_EQUAL(said.most_parameters, 6 * 64 + 26 * 2 * 9);
+    CU_ASSERT_EQUAL(said.most_depth, 2 * 9 + 4);
+    arena_free(c.arena);
+}
+
+/* ---- depths ---- */
+
+static void test_depths(void)
+{
+    static const uint32_t depths[5] = {5, 100, 400, 1600, 6400};
+    for (int k = 0; k < 5; k++) {
+        Case c = big_case(7, 4096, METHOD_bits, UNSEEN_before, depths[k]);
+        Said said = {0};
+        if (!make_and_read(&c, NULL, &said)) {
+            fail(&c, "not made");
+        } else {
+            Jit *jit = be_jit(c.arena, c.net, &(TargetOptions){.pic = true}, 0);
+            uint32_t wrong = 0;
+            for (uint32_t i = 0; i < c.n; i++) {
+                int16_t y = 0;
+                wrong += be_jit_run(jit, (const void *const[]){c.keys + 4 * i}, (void *const[]){&y}, NULL) != 0 || memcmp(&y, c.labels + 2 * i, 2) != 0;
+            }
+            if (wrong || said.depth > depths[k] || said.parameters > said.most_parameters)
+                fail(&c, "wrong, or beyond the bound");
+            else
+                CU_PASS("");
+        }
+        arena_free(c.arena);
+    }
+}
+
 /* ---- all of it ---- */
 
 void suite_memorize_numbers(void)
@@ -383,4 +552,8 @@ void suite_memorize_numbers(void)
     CU_add_test(s, "bits: random data", test_random_bits);
     CU_add_test(s, "native code", test_native);
     CU_add_test(s, "bits: every integer", test_every_integer_bits);
+    CU_add_test(s, "sqrt: figures", test_figures_sqrt);
+    CU_add_test(s, "bits: figures", test_figures_bits);
+    CU_add_test(s, "bits: figures by hand", test_figures_by_hand);
+    CU_add_test(s, "bits: five depths", test_depths);
 }
