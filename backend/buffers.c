@@ -301,7 +301,7 @@ static bool works_in_place(const Op *op)
     case OP_exp: case OP_tanh: case OP_sigmoid: case OP_sqrt: case OP_and: case OP_or: case OP_xor: case OP_shl: case OP_lshr:
     case OP_ord:
         return true;
-    case OP_const: case OP_row: case OP_affine: case OP_matmul: case OP_matmix: case OP_cmp: case OP_select: case OP_cast:
+    case OP_const: case OP_row: case OP_field: case OP_affine: case OP_matmul: case OP_matmix: case OP_cmp: case OP_select: case OP_cast:
     case OP_dot: case OP_reduce: case OP_argmax: case OP_argmin: case OP_reshape: case OP_transpose: case OP_concat:
     case OP_slice: case OP_splat: case OP_index: case OP_active: case OP_size: case OP_weigh: case OP_test: case OP_topk:
     case OP_descend: case OP_search: case OP_memorize: case OP_within: case OP_if: case OP_case: case OP_repeat: case OP_each: case OP_call: case OP_yield: case OP_return:

@@ -152,7 +152,7 @@ static LLVMValueRef apply(Fn *f, const Op *op, Type t, LLVMValueRef *a, uint32_t
         return order_image(f, t, a[0], lanes);
     case OP_splat:
         return a[0];
-    case OP_const: case OP_row: case OP_affine: case OP_matmul: case OP_matmix: case OP_dot: case OP_reduce: case OP_argmax:
+    case OP_const: case OP_row: case OP_field: case OP_affine: case OP_matmul: case OP_matmix: case OP_dot: case OP_reduce: case OP_argmax:
     case OP_argmin: case OP_reshape: case OP_transpose: case OP_concat: case OP_slice: case OP_index: case OP_active:
     case OP_size: case OP_weigh: case OP_test: case OP_topk: case OP_descend: case OP_search: case OP_memorize: case OP_within: case OP_if: case OP_case: case OP_repeat:
     case OP_each: case OP_call: case OP_yield: case OP_return: case OP_refuse: case OP_tally: case OP__COUNT:

@@ -149,6 +149,9 @@ static void emit_op(Fn *f, const Op *op)
     case OP_row:
         row(f, op);
         return;
+    case OP_field:
+        be_field(f, op);
+        return;
     case OP_affine:
         be_affine(f, op);
         return;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 typedef enum Rule {
-    RULE_CONSTANT, RULE_ELEMENT, RULE_AFFINE, RULE_MATMUL, RULE_MATMIX, RULE_BINARY, RULE_UNARY, RULE_FLOATS, RULE_COMPARE,
+    RULE_CONSTANT, RULE_ELEMENT, RULE_FIELD, RULE_AFFINE, RULE_MATMUL, RULE_MATMIX, RULE_BINARY, RULE_UNARY, RULE_FLOATS, RULE_COMPARE,
     RULE_SELECT, RULE_CAST, RULE_BITS, RULE_SHIFT, RULE_ORDER, RULE_DOT, RULE_SCALAR, RULE_INDEX, RULE_RESHAPE, RULE_TRANSPOSE,
     RULE_CONCAT, RULE_SLICE, RULE_SPLAT, RULE_ITEM, RULE_ACTIVE, RULE_SIZE, RULE_WEIGH, RULE_TEST, RULE_TOPK, RULE_DESCEND, RULE_SEARCH, RULE_MEMORIZE, RULE_WITHIN,
     RULE_REGION, RULE_CALL, RULE_NOTHING
@@ -353,6 +353,22 @@ static bool infer_item(Infer *in)
     return result(in, type_with_dims(a, a.rank - 1, a.dim + 1));
 }
 
+static bool infer_field(Infer *in)
+{
+    const Const *stack = constant(in, 0);
+    Type j = operand(in, 0), i = operand(in, 1), to = in->op->hint[0];
+    int64_t bits = in->op->attr[0].i;
+    if (stack->kind != CONST_STACK || stack->type.rank != 1 || !type_is_int(stack->type))
+        FAIL("fields are read from a stack of integers, found %s", show(in, stack->type));
+    if (j.elem != ELEM_IDX || j.rank != 0 || j.n > stack->type.dim[0])
+        FAIL("%s is no index into %s", show(in, j), show(in, stack->type));
+    if (i.elem != ELEM_IDX || i.rank != 0 || bits < 1 || bits > IR_MAX_INT_BITS || (uint64_t)bits * i.n > stack->type.n)
+        FAIL("integers of %u bits have no fields %s of %lld bits", stack->type.n, show(in, i), (long long)bits);
+    if (!type_is_int(to) || to.rank != 0 || to.n < bits)
+        FAIL("a field of %lld bits is an integer as wide, found %s", (long long)bits, show(in, to));
+    return result(in, to);
+}
+
 static bool infer_active(Infer *in)
 {
     Type x = operand(in, 0);
@@ -481,7 +497,7 @@ static bool slots_fit(Infer *in)
         if (!has_operand(in, i))
             FAIL("operand number %u is missing", i);
     bool one_hint = rules[in->op->kind] == RULE_CAST || rules[in->op->kind] == RULE_RESHAPE || rules[in->op->kind] == RULE_SLICE ||
-                    rules[in->op->kind] == RULE_SPLAT;
+                    rules[in->op->kind] == RULE_SPLAT || rules[in->op->kind] == RULE_FIELD;
     if (one_hint && in->op->n_hints != 1)
         FAIL("its result type must be given");
     return true;
@@ -528,6 +544,7 @@ bool op_infer(const Module *m, const Network *net, const OpInit *init, Type *res
     case RULE_SLICE:     return infer_slice(in);
     case RULE_SPLAT:     return infer_splat(in);
     case RULE_ITEM:      return infer_item(in);
+    case RULE_FIELD:     return infer_field(in);
     case RULE_ACTIVE:    return infer_active(in);
     case RULE_SIZE:
         if (operand(in, 0).elem != ELEM_SET)

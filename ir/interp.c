@@ -27,6 +27,7 @@ static StepRun *run_of(OpKind kind)
     switch (kind) {
     case OP_const:     return step_const;
     case OP_row:       return step_row;
+    case OP_field:     return step_field;
     case OP_affine:    return step_affine;
     case OP_matmul:    return step_matmul;
     case OP_matmix:    return step_matmix;
@@ -142,7 +143,7 @@ static void prepare_body(Prepare *p, Frame *f, const Block *block, Body *out);
 
 static bool reads_constants_whole(OpKind kind)
 {
-    return kind == OP_const || kind == OP_row || kind == OP_matmix || kind == OP_within || kind == OP_search || kind == OP_memorize;
+    return kind == OP_const || kind == OP_row || kind == OP_field || kind == OP_matmix || kind == OP_within || kind == OP_search || kind == OP_memorize;
 }
 
 static void prepare_step(Prepare *p, Frame *f, const Op *op, Step *step)

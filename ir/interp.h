@@ -108,7 +108,7 @@ uint64_t sparse_bytes(uint64_t rows, uint32_t chains);
 
 /* ---- interp_shapes.c: moving elements ------------------------------------------------------------------------------ */
 
-StepRun step_const, step_row, step_reshape, step_transpose, step_concat, step_slice, step_splat, step_index;
+StepRun step_const, step_row, step_field, step_reshape, step_transpose, step_concat, step_slice, step_splat, step_index;
 
 /* ---- interp_choose.c: what is evaluated next ------------------------------------------------------------------------- */
 

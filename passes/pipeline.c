@@ -22,7 +22,7 @@
  * What has been counted has been through all of this: any level leaves it as it is (pipeline_run).
  */
 static const char first[] = "positive-zero";
-static const char optimize[] = "fold-constants,simplify-shapes,fold-identities,merge-affine,fold-constants,dedup-constants,skip";
+static const char optimize[] = "read-bits,fold-constants,simplify-shapes,fold-identities,merge-affine,fold-constants,dedup-constants,skip";
 static const char last[] = "guard,dead-code";
 static const char lowering[] = "lower";
 

@@ -565,6 +565,15 @@ static void make_stack(Gen *g)
     see(g, build_op(&g->b, &init)->result[0]);
 }
 
+static void make_field(Gen *g)
+{
+    uint32_t bits = chance(g, 20) ? 1 + below(g, 200) : 1 + below(g, 40), fields = 1 + below(g, 9), n = 1 + below(g, 3);
+    Type element = type_int(bits * fields + below(g, 70)), to = type_int(bits + below(g, 40));
+    OpInit init = {.kind = OP_field, .n_operands = 2, .operand = (Value[]){index_below(g, n), index_below(g, fields)}, .attr = {{.i = bits}},
+                   .n_hints = 1, .hint = &to, .cst = {const_stack(g->m, constant(g, type_vector(element, n)))}};
+    see(g, build_op(&g->b, &init)->result[0]);
+}
+
 /* A random tree in the order that the verifier asks for: the children of a node are made after it. */
 static ConstId tree_constant(Gen *g, Type key, uint32_t n_keys)
 {
@@ -784,7 +793,7 @@ static const Maker makers[] = {
     {make_shape, 0, 4}, {make_splat, 0, 1}, {make_const, 0, 1}, {make_within, 0, 1}, {make_math, RANDOM_MATH, 2}, {make_softmax, RANDOM_MATH, 1},
     {make_cast, RANDOM_INTS, 2}, {make_bits, RANDOM_INTS, 2}, {make_shift, RANDOM_INTS, 2}, {make_ord, RANDOM_INTS, 1},
     {make_best, RANDOM_INDICES, 3}, {make_index, RANDOM_INDICES, 2}, {make_set, RANDOM_SETS, 2}, {make_active, RANDOM_SETS, 3},
-    {make_stack, RANDOM_STACKS, 3}, {make_descend, RANDOM_TREES, 3}, {make_search, RANDOM_TREES, 3}, {make_branch, RANDOM_REGIONS, 4}, {make_loop, RANDOM_REGIONS, 4},
+    {make_stack, RANDOM_STACKS, 3}, {make_descend, RANDOM_TREES, 3}, {make_search, RANDOM_TREES, 3}, {make_field, RANDOM_TREES, 2}, {make_branch, RANDOM_REGIONS, 4}, {make_loop, RANDOM_REGIONS, 4},
     {make_call, RANDOM_CALLS, 2}, {make_tally, RANDOM_TALLY, 1},
 };
 enum { MAKERS = sizeof makers / sizeof *makers };

@@ -107,12 +107,12 @@ static bool same_outputs(const Network *net, const Run *a, const Run *b)
 /* skip keeps them where neither NaN nor infinity arises; it is the first of the list so that it can be left out. */
 static char *random_pipeline(Case *c, uint64_t *state, bool finite)
 {
-    static const char *const keep_bits[] = {"skip", "fold-constants", "simplify-shapes", "fold-identities", "dead-code", "dedup-constants", "lower",
+    static const char *const keep_bits[] = {"skip", "read-bits", "fold-constants", "simplify-shapes", "fold-identities", "dead-code", "dedup-constants", "lower",
                                             "lower(force=dense)", "lower(force=mask)", "lower(force=list)", "lower(force=branch)", "lower(force=gather)"};
     Text text = text_new(c->arena);
     text_add(&text, "inline");
     for (uint32_t n = 1 + random_below(state, 7); n > 0; n--)
-        text_add(&text, ",%s", keep_bits[(finite ? 0 : 1) + random_below(state, finite ? 12 : 11)]);
+        text_add(&text, ",%s", keep_bits[(finite ? 0 : 1) + random_below(state, finite ? 13 : 12)]);
     return text.at;
 }
 
