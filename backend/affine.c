@@ -21,7 +21,7 @@ LLVMValueRef be_add(Fn *f, Type t, LLVMValueRef a, LLVMValueRef b)
 LLVMValueRef be_multiply_add(Fn *f, Type t, LLVMValueRef acc, LLVMValueRef w, LLVMValueRef x)
 {
     if (!type_is_float(t))
-        return LLVMBuildAdd(f->b, acc, be_mul(f, t, w, x), "");
+        return LLVMBuildAdd(f->b, acc, be_mul(f, t, x, w), "");           /* wide.c leaves out what x has of zeros: often it is 0 or 1 */
     if (f->net->options.contract == CONTRACT_off)
         return LLVMBuildFAdd(f->b, acc, LLVMBuildFMul(f->b, w, x, ""), "");
     LLVMValueRef args[3] = {w, x, acc};

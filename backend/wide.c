@@ -1,6 +1,6 @@
 /* wide.c — products and quotients of integers of many words, as loops in functions of their own.
  *
- *      mul: r = 0; for i: carry = 0; for j < n - i: t = a[i] * b[j] + r[i+j] + carry; r[i+j] = low t; carry = high t
+ *      mul: r = 0; for i where a[i] is not 0: carry = 0; for j < n - i: t = a[i] * b[j] + r[i+j] + carry; r[i+j] = low t; carry = high t
  *      div: on magnitudes, bit by bit: rest = rest << 1 | next bit of a; if (rest >= b) { rest -= b; q bit = 1 }
  *
  * In: two iN values. Out: one. LLVM would write these out in full, and a product of 4096 bits is 4096 multiplications in
@@ -56,9 +56,11 @@ static LLVMValueRef product(Fn *caller, Type t)
         be_store(f, word, LLVMConstNull(narrow), r, clear.i, 1);
         be_loop_end(f, &clear);
         Loop outer = be_loop(f, n, 1, "i");
-        LLVMValueRef factor = LLVMBuildZExt(f->b, be_load(f, word, a, outer.i, 1), wide, "");
+        LLVMValueRef digit = be_load(f, word, a, outer.i, 1), factor = LLVMBuildZExt(f->b, digit, wide, "");
+        LLVMValueRef length = LLVMBuildSub(f->b, be_size(e, n), outer.i, "");
+        length = LLVMBuildSelect(f->b, LLVMBuildIsNull(f->b, digit, ""), be_size(e, 0), length, "");
         LLVMBuildStore(f->b, LLVMConstNull(wide), carry);
-        DynLoop inner = be_dyn_loop(f, LLVMBuildSub(f->b, be_size(e, n), outer.i, ""), "j");
+        DynLoop inner = be_dyn_loop(f, length, "j");
         LLVMValueRef at = LLVMBuildAdd(f->b, outer.i, inner.i, "");
         LLVMValueRef sum = LLVMBuildMul(f->b, factor, LLVMBuildZExt(f->b, be_load(f, word, b, inner.i, 1), wide, ""), "");
         sum = LLVMBuildAdd(f->b, sum, LLVMBuildZExt(f->b, be_load(f, word, r, at, 1), wide, ""), "");
