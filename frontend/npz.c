@@ -119,5 +119,6 @@ bool fe_read_npz(Arena *arena, Diags *diags, uint32_t source, Bytes bytes, Tenso
         else
             good = false;
     arena_free(scratch);
+    file_done_with(bytes.at, bytes.len); /* every entry is a copy */
     return good;
 }

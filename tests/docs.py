@@ -3,7 +3,8 @@
 
     tests/docs.py [--cnetc=build/driver/cnetc] [--update] [README.md ...]
 
-The blocks of one page run in order, in one fresh folder that holds a copy of examples/digits and examples/small's files.
+The blocks of one page run in order, in one fresh folder that holds a copy of examples/digits and
+examples/small's files and, for a page of examples/, of the files beside it.
 What a block is for is said after its opening fence:
 
     ```cnet               a whole program: must compile (to IR)
@@ -144,6 +145,9 @@ def check_page(path, cnetc, update, results):
             for file in glob.glob(os.path.join(ROOT, "examples", example, "*")):
                 if not (example == "small" and file.endswith("main.c")):
                     shutil.copy(file, folder)
+        if os.path.dirname(os.path.dirname(path)) == os.path.join(ROOT, "examples"):
+            for file in glob.glob(os.path.join(os.path.dirname(path), "*.*")):
+                shutil.copy(file, folder)
         for words, first, end in read_blocks(lines):
             if not words:
                 continue

@@ -45,6 +45,12 @@ digits_program()
     cc -std=c99 -O1 -Wall -Wextra -pedantic -Werror main.c digits.o -o digits && ./digits test.txt >digits.txt
 }
 
+memorizer_program()
+{
+    mkdir "$work/memorizer" && cd "$work/memorizer" && cp "$tree"/examples/memorizer/* . && "$build/driver/cnetc" category.cnet &&
+    cc -std=c99 -O1 -Wall -Wextra -pedantic -Werror main.c category.o -o category && ./category --check categories.csv
+}
+
 listing >"$work/before"
 cd / || exit 1
 check "quickstart.sh runs from another folder" sh -c "CNET_BUILD='$build' sh '$tree/examples/quickstart.sh' >'$work/quickstart.txt' 2>&1 \
@@ -58,6 +64,7 @@ check "small: the pendulum is upright after 3 s" has "$work/small.txt" '^t = 3\.
 check "digits: without --count-ops" digits_program
 check "digits: as many right as with it" sh -c "grep -Fq \"\$(grep -o '[0-9]* of.*pictures right.*' '$work/quickstart.txt')\" '$work/digits.txt'"
 check "digits: bad input is refused" spoiled_input
+check "memorizer: every code point has its category" memorizer_program
 listing >"$work/after"
 check "nothing was left in examples/" cmp "$work/before" "$work/after"
 
