@@ -75,6 +75,9 @@ check "--ops=json is one JSON object on standard output" \
 check "run into a closed pipe ends by the pipe's signal or with status 1" \
     '{ cnetc run xor.cnet --input=xor.csv; echo $? >status; } | true; s=$(cat status); test "$s" = 0 || test "$s" = 1 || test "$s" = 141'
 check "verify finds no difference" 'cnetc verify balance.cnet && cnetc verify digits.cnet --samples=50'
+check "verify of a dump: its own policy is what is compared" \
+    'cnetc balance.cnet --emit=ir -o dump.cnir && cnetc verify dump.cnir --samples=50 &&
+     cnetc balance.cnet --outside=status -O0 --emit=ir -o dump.cnir && cnetc verify dump.cnir --samples=50'
 check "verify against a file finds one" 'printf "0\n1\n1\n9\n" >y.csv; cnetc verify xor.cnet --input=xor.csv --against=y.csv; test $? = 1'
 check "verify against a file agrees" 'printf "0\n1\n1\n0\n" >y.csv; cnetc verify xor.cnet --input=xor.csv --against=y.csv'
 check "a profile says what is likely, and changes no answer" \
