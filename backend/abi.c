@@ -318,7 +318,7 @@ static void descriptor(Emitter *e, const Network *net, const Plan *plan, const c
         number32(e, net->options.numerics), number32(e, net->options.contract), number32(e, net->options.outside), number32(e, boxed ? CNET_NAN_OUTSIDE : CNET_NAN_PROPAGATES),
         LLVMConstReal(double_, net->certified_error), number64(e, most.add), number64(e, most.mul), number64(e, most.cmp),
         number64(e, most.other), number64(e, network_cost(net).total_max), number64(e, be_scratch_bytes(&e->target, plan)), number64(e, 1),
-        number64(e, plan->scratch ? 0 : plan->frame_bytes), number64(e, be_model_bytes(&e->target, net))};
+        number64(e, plan->scratch ? 0 : plan->frame_bytes), number64(e, be_model_bytes(&e->target, net).model)};
     enum { STRUCT_SIZE = 2, N = sizeof field / sizeof *field };
     LLVMTypeRef types[N];
     for (int i = 0; i < N; i++)

@@ -30,7 +30,7 @@ typedef enum EmitKind { EMIT_LLVM, EMIT_ASM, EMIT_BITCODE, EMIT_OBJECT } EmitKin
 bool be_emit(const Module *m, Diags *diags, const TargetOptions *options, EmitKind kind, OutFile *out);
 
 /* Sizes of what would be emitted for one network; the header and the descriptor say the same. */
-typedef struct NetworkSizes { uint64_t scratch_bytes, stack_bytes, model_bytes; } NetworkSizes;
+typedef struct NetworkSizes { uint64_t scratch_bytes, stack_bytes, model_bytes, fallback_bytes; } NetworkSizes;
 NetworkSizes be_sizes(const Network *net, const TargetOptions *options);
 
 /* The C identifier an entry's symbols begin with: prefix + sanitised name. */

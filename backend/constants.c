@@ -372,45 +372,52 @@ static bool *weighing(Arena *arena, const Network *net)
     return weighed;
 }
 
-uint64_t be_model_bytes(const Target *target, const Network *net)
+typedef struct Sizing { Arena *arena; const Target *target; const Network *net; const Lowering *lowering; Search *search; const bool *counts; SeenList seen; } Sizing;
+
+/* Bytes of an op's constants that no op before had. */
+static uint64_t new_bytes(Sizing *s, const Op *op)
+{
+    uint64_t sum = 0;
+    if (op->kind == OP_const && s->counts[op->result[0]])
+        return 0;
+    if (op->kind == OP_affine) {
+        Lower how = s->lowering[op->result[0]].how;
+        Layout weights = be_layout_weights(s->target, s->net, op, how);
+        sum += count_once(s->arena, &s->seen, op->cst[AFFINE_W], weights);
+        if (weights.kind == LAYOUT_SPARSE)
+            sum += count_once(s->arena, &s->seen, op->cst[AFFINE_W], be_layout_columns(&weights));
+        return sum + count_once(s->arena, &s->seen, op->cst[AFFINE_b], be_layout_bias(s->target, s->net, op, how));
+    }
+    if (op->kind == OP_search)
+        return count_once(s->arena, &s->seen, op->cst[0], be_layout_search(s->net, op, &s->search[op->result[0]]));
+    if (op->kind == OP_row && s->search[op->result[0]].row)
+        return 0;
+    if (op->kind == OP_descend) {
+        const Const *tree = const_get(s->net->module, op->cst[0]);
+        for (LayoutKind part = LAYOUT_TREE; part <= LAYOUT_LEAVES; part++)
+            sum += count_once(s->arena, &s->seen, op->cst[0], be_layout_tree(tree, part));
+        return sum;
+    }
+    for (int i = 0; i < OP_MAX_CONSTS; i++)
+        if (op->cst[i])
+            sum += count_once(s->arena, &s->seen, op->cst[i], be_layout_raw(const_get(s->net->module, op->cst[i])));
+    return sum;
+}
+
+ModelBytes be_model_bytes(const Target *target, const Network *net)
 {
     Arena *arena = arena_new(net->module->arena);
     if (!arena)
         arena_exhausted(net->module->arena);
-    SeenList seen = {0};
-    uint64_t sum = 0;
-    bool *counts = weighing(arena, net);
-    Lowering *lowering = be_lowerings(arena, net);
-    Search *search = be_searches(arena, net);
-    OpWalk walk;
-    FOR_EACH_OP(walk, op, net) {
-        if (op->kind == OP_const && counts[op->result[0]])
-            continue;
-        if (op->kind == OP_affine) {
-            Lower how = lowering[op->result[0]].how;
-            Layout weights = be_layout_weights(target, net, op, how);
-            sum += count_once(arena, &seen, op->cst[AFFINE_W], weights);
-            if (weights.kind == LAYOUT_SPARSE)
-                sum += count_once(arena, &seen, op->cst[AFFINE_W], be_layout_columns(&weights));
-            sum += count_once(arena, &seen, op->cst[AFFINE_b], be_layout_bias(target, net, op, how));
-            continue;
-        }
-        if (op->kind == OP_search) {
-            sum += count_once(arena, &seen, op->cst[0], be_layout_search(net, op, &search[op->result[0]]));
-            continue;
-        }
-        if (op->kind == OP_row && search[op->result[0]].row)
-            continue;
-        if (op->kind == OP_descend) {
-            const Const *tree = const_get(net->module, op->cst[0]);
-            for (LayoutKind part = LAYOUT_TREE; part <= LAYOUT_LEAVES; part++)
-                sum += count_once(arena, &seen, op->cst[0], be_layout_tree(tree, part));
-            continue;
-        }
-        for (int i = 0; i < OP_MAX_CONSTS; i++)
-            if (op->cst[i])
-                sum += count_once(arena, &seen, op->cst[i], be_layout_raw(const_get(net->module, op->cst[i])));
+    Sizing s = {.arena = arena, .target = target, .net = net, .lowering = be_lowerings(arena, net),
+                .search = be_searches(arena, net), .counts = weighing(arena, net)};
+    ModelBytes bytes = {0};
+    for (int fallback = 0; fallback < 2; fallback++) {            /* what both read is the model's */
+        OpWalk walk;
+        FOR_EACH_OP(walk, op, net)
+            if (op_is_fallback(net, op) == fallback)
+                *(fallback ? &bytes.fallback : &bytes.model) += new_bytes(&s, op);
     }
     arena_free(arena);
-    return sum;
+    return bytes;
 }

@@ -287,7 +287,9 @@ NetworkSizes be_sizes(const Network *net, const TargetOptions *options)
         Plan plan = be_plan(arena, &target, net);
         sizes.scratch_bytes = be_scratch_bytes(&target, &plan);
         sizes.stack_bytes = plan.scratch ? 0 : plan.frame_bytes;
-        sizes.model_bytes = be_model_bytes(&target, net);
+        ModelBytes bytes = be_model_bytes(&target, net);
+        sizes.model_bytes = bytes.model;
+        sizes.fallback_bytes = bytes.fallback;
     }
     arena_free(arena);
     return sizes;

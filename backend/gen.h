@@ -90,7 +90,9 @@ uint32_t be_written_rows(const Layout *weights);
 Layout be_layout_raw(const Const *c);
 Layout be_layout_tree(const Const *c, LayoutKind part);
 /* Of constants as they are stored, padding included: the header's, the descriptor's and be_sizes' number. */
-uint64_t be_model_bytes(const Target *target, const Network *net);
+/* Constants as they are stored; those that only the fallback outside the box reads are apart. */
+typedef struct ModelBytes { uint64_t model, fallback; } ModelBytes;
+ModelBytes be_model_bytes(const Target *target, const Network *net);
 
 /* ---- buffers.c: where tensors live ------------------------------------------------------------------------------------ */
 

@@ -139,7 +139,10 @@ static void macros(Text *out, Arena *a, const Network *net, const Target *target
     macro(out, name, "SCRATCH_BYTES", be_scratch_bytes(target, plan),
           plan->scratch ? "what `scratch` must point to, at any alignment" : "none needed");
     macro(out, name, "STACK_BYTES", plan->scratch ? 0 : plan->frame_bytes, "of tensors on the stack; saved registers come on top");
-    macro(out, name, "MODEL_BYTES", be_model_bytes(target, net), "constants as they are stored, padding included");
+    ModelBytes bytes = be_model_bytes(target, net);
+    macro(out, name, "MODEL_BYTES", bytes.model, "constants as they are stored, padding included");
+    if (bytes.fallback)
+        macro(out, name, "FALLBACK_BYTES", bytes.fallback, "likewise, of the network as written, for inputs outside the box");
     macro(out, name, "BOUND_ADD", cost.range.max.add, "no evaluation executes more: an operation bound, not a time bound");
     macro(out, name, "BOUND_MUL", cost.range.max.mul, "");
     macro(out, name, "BOUND_CMP", cost.range.max.cmp, "");

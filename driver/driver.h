@@ -94,8 +94,6 @@ void emit_dot(const Module *m, FILE *out);
 
 typedef struct Measured { uint64_t rows; Counts sum, max; uint64_t total_max; } Measured;
 void measured_add(Measured *m, Counts row);
-/* Bytes of the compiled network's constants as they lie in the object, padding and copies included. */
-uint64_t model_bytes(const Session *s);
 /* One JSON object (design: the fields scripts rely on). `measured` NULL: static figures only. */
 void ops_json(const Session *s, const Measured *measured, FILE *out);
 void ops_table(const Session *s, const Measured *measured, FILE *out);

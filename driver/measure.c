@@ -57,11 +57,6 @@ static size_t figures(const Session *s, const Measured *measured, Figure *f)
     return n;
 }
 
-uint64_t model_bytes(const Session *s)
-{
-    return be_sizes(s->entry, &s->options->target).model_bytes;
-}
-
 static void json_string(FILE *out, const char *s)
 {
     fputc('"', out);
@@ -104,8 +99,9 @@ void ops_json(const Session *s, const Measured *measured, FILE *out)
     fprintf(out, ",\n  \"inputs\": %llu,\n", (unsigned long long)(measured ? measured->rows : 0));
     for (size_t i = 0; i < n; i++)
         json_figure(out, &f[i]);
-    fprintf(out, "  \"model_bytes\": %llu,\n  \"fallback_bytes\": 0,\n  \"dense_bytes\": %llu\n}\n",
-            (unsigned long long)model_bytes(s), (unsigned long long)s->dense_bytes);
+    NetworkSizes sizes = be_sizes(s->entry, &s->options->target);
+    fprintf(out, "  \"model_bytes\": %llu,\n  \"fallback_bytes\": %llu,\n  \"dense_bytes\": %llu\n}\n",
+            (unsigned long long)sizes.model_bytes, (unsigned long long)sizes.fallback_bytes, (unsigned long long)s->dense_bytes);
 }
 
 void ops_table(const Session *s, const Measured *measured, FILE *out)
@@ -126,5 +122,9 @@ void ops_table(const Session *s, const Measured *measured, FILE *out)
         }
         fprintf(out, "   %s\n", f[i].meaning);
     }
-    fprintf(out, "constants    %llu bytes compiled, %llu as written\n", (unsigned long long)model_bytes(s), (unsigned long long)s->dense_bytes);
+    NetworkSizes sizes = be_sizes(s->entry, &s->options->target);
+    fprintf(out, "constants    %llu bytes compiled", (unsigned long long)sizes.model_bytes);
+    if (sizes.fallback_bytes)
+        fprintf(out, ", %llu for what is outside the box", (unsigned long long)sizes.fallback_bytes);
+    fprintf(out, ", %llu as written\n", (unsigned long long)s->dense_bytes);
 }

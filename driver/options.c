@@ -14,7 +14,7 @@ enum { ANY = 31, COMPILING = VERB_COMPILE | VERB_RUN | VERB_VERIFY | VERB_REPORT
 
 /* Numbers of options: a short option is its letter. */
 enum {
-    OPT_header = 256, OPT_prefix, OPT_emit, OPT_network, OPT_numerics, OPT_contract, OPT_box, OPT_max_bytes, OPT_max_ops,
+    OPT_header = 256, OPT_prefix, OPT_emit, OPT_network, OPT_numerics, OPT_contract, OPT_box, OPT_leaves, OPT_max_bytes, OPT_max_ops,
     OPT_outside, OPT_compute, OPT_max_stack, OPT_result, OPT_count_ops, OPT_target, OPT_march, OPT_mattr, OPT_freestanding,
     OPT_no_dispatch, OPT_passes, OPT_print_before, OPT_print_after, OPT_stop_after, OPT_verify_each, OPT_time_passes,
     OPT_pass_stats, OPT_print_passes, OPT_print_targets, OPT_inline_constants, OPT_input, OPT_output, OPT_against, OPT_profile, OPT_ops,
@@ -47,6 +47,7 @@ static const Row rows[] = {
     {OPT_compute, "compute", "f32|f64", COMPILING, 1, "f64: weights, sums and values between in f64"},
     {OPT_result, "result", "KIND", COMPILING, 1, "value (default), argmax or argmin: return the index alone"},
     {OPT_profile, "profile", "[NAME=]FILE", COMPILING, 1, "sample inputs, as for --input of run: what is likely is made fast"},
+    {OPT_leaves, "leaves", "N", COMPILING, 1, "make no search or tree of more than N leaves"},
     {OPT_max_ops, "max-ops", "N", COMPILING, 0, "fail when the worst case is more than N operations"},
     {OPT_max_bytes, "max-bytes", "N", COMPILING, 0, "fail when the constants are more than N bytes (suffixes K, M, G)"},
     {OPT_max_stack, "max-stack", "N", COMPILING, 1, "stack for values; beyond it the caller brings scratch memory"},
@@ -274,6 +275,7 @@ static void set_option(Parser *p, const Row *row, const char *arg)
     case OPT_result:
         o->pipeline.result = CHOICE(p, "--result", arg, "value", "argmax", "argmin") == 0 ? NULL : arg;
         break;
+    case OPT_leaves: o->pipeline.leaves = number(p, "--leaves", arg); break;
     case OPT_max_ops: o->has_max_ops = true; o->max_ops = number(p, "--max-ops", arg); break;
     case OPT_max_bytes: o->has_max_bytes = true; o->max_bytes = number(p, "--max-bytes", arg); break;
     case OPT_max_stack: o->target.max_stack = number(p, "--max-stack", arg); break;

@@ -106,7 +106,7 @@ bool verb_report(Session *s)
     bool complete = put_captured(s, out, rows ? &measured : NULL, print_figures);
     NetworkSizes sizes = be_sizes(s->entry, &s->options->target);
     fprintf(out, "<p>Memory of the evaluator: %llu bytes of stack, %llu bytes of scratch; %llu bytes of constants.</p>\n",
-            (unsigned long long)sizes.stack_bytes, (unsigned long long)sizes.scratch_bytes, (unsigned long long)sizes.model_bytes);
+            (unsigned long long)sizes.stack_bytes, (unsigned long long)sizes.scratch_bytes, (unsigned long long)(sizes.model_bytes + sizes.fallback_bytes));
     put_ops(s, out);
     fputs("<h2>IR</h2>\n", out);
     complete &= put_captured(s, out, NULL, print_ir);

@@ -54,8 +54,9 @@ static bool within_budgets(Session *s)
             continue;
         if (o->has_max_ops)
             fine &= within_budget(s, net, "operations in the worst case", "max-ops", network_cost(net).total_max, o->max_ops);
+        NetworkSizes sizes = be_sizes(net, &o->target);
         if (o->has_max_bytes)
-            fine &= within_budget(s, net, "bytes of constants", "max-bytes", be_sizes(net, &o->target).model_bytes, o->max_bytes);
+            fine &= within_budget(s, net, "bytes of constants", "max-bytes", sizes.model_bytes + sizes.fallback_bytes, o->max_bytes);
     }
     return fine;
 }

@@ -232,6 +232,21 @@ static bool is_clamp(const Network *net, const Op *op)
     return is_box_end(net, op_operand(op, 1), const_get(net->module, net->input[k].box), 1);
 }
 
+/* A test of the box, or of several boxes. */
+static bool is_test(const Network *net, Value v)
+{
+    const Op *op = value_op(net, v);
+    return op && (op->kind == OP_within || (op->kind == OP_and && is_test(net, op_operand(op, 0)) && is_test(net, op_operand(op, 1))));
+}
+
+bool op_is_fallback(const Network *net, const Op *op)
+{
+    for (const Block *block = op->parent; net->options.outside == OUTSIDE_dense && block->owner; block = block->owner->parent)
+        if (block->owner->kind == OP_if && block->number == 1 && is_test(net, op_operand(block->owner, 0)))
+            return true;
+    return false;
+}
+
 /* By Value: results of `within`, the `and` of two of them, and clamps. */
 static const bool *guard_values(Arena *scratch, const Network *net)
 {

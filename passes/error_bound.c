@@ -33,6 +33,7 @@ typedef struct Analysis {
     Arena *arena;
     const Network *net;
     const InexactList *inexact;
+    const KnownList *known;
     Range *range;                 /* by Value */
     const char *why;
 } Analysis;
@@ -58,6 +59,13 @@ double *const_doubles(Arena *arena, const Const *c)
     for (uint64_t i = 0; i < n; i++)
         out[i] = (double)f[i];
     return out;
+}
+
+/* Likewise, without a copy where they lie as they are wanted. */
+static const double *doubles_of(Arena *arena, const Const *c)
+{
+    bool as_they_are = c->type.elem == ELEM_F64 && const_is_row_major(c) && (uintptr_t)c->data % _Alignof(double) == 0;
+    return as_they_are ? (const double *)(const void *)c->data : const_doubles(arena, c);
 }
 
 /* ---- outward rounding of the analysis itself ---- */
@@ -155,7 +163,7 @@ static bool affine(Analysis *a, const Op *op, Range *out)
             return false;
     const Module *m = a->net->module;
     const Range *x = operand(a, op, AFFINE_x);
-    const double *W = const_doubles(a->arena, const_get(m, op->cst[AFFINE_W]));
+    const double *W = doubles_of(a->arena, const_get(m, op->cst[AFFINE_W]));
     const double *b = op->cst[AFFINE_b] ? const_doubles(a->arena, const_get(m, op->cst[AFFINE_b])) : NULL;
     const Inexact *e = inexact_find(a->inexact, op);
     Type t = result_type(a, op);
@@ -168,7 +176,10 @@ static bool affine(Analysis *a, const Op *op, Range *out)
     for (uint64_t r = 0; r < rows; r++, W += n) {
         double bias = b ? b[r] : 0, lo = bias, hi = bias, sum = fabs(bias), err = e ? e->bias[r] : 0, drift = err;
         for (uint64_t j = 0; j < n; j++) {
-            double w = W[j], X = magnitude(x, j) + x->err[j];
+            double w = W[j], X;
+            if (w == 0 && !e)     /* most of a sparse matrix */
+                continue;
+            X = magnitude(x, j) + x->err[j];
             lo += w * (w > 0 ? x->lo[j] : x->hi[j]);
             hi += w * (w > 0 ? x->hi[j] : x->lo[j]);
             sum += fabs(w) * X;
@@ -434,10 +445,22 @@ static bool transfer(Analysis *a, const Op *op, Range *out)
     return false;
 }
 
+static bool is_known(const Analysis *a, const Op *op, Range *out)
+{
+    for (size_t i = 0; a->known && op->n_results == 1 && i < a->known->values.len; i++) {
+        const Known *k = &a->known->values.at[i];
+        if (k->value != op->result[0])
+            continue;
+        *out = (Range){(double *)k->lo, (double *)k->hi, (double *)k->err, type_count(result_type(a, op))};
+        return true;
+    }
+    return false;
+}
+
 static void visit(Analysis *a, const Op *op)
 {
     Range out;
-    bool known = transfer(a, op, &out);
+    bool known = is_known(a, op, &out) || transfer(a, op, &out);
     if (known && stays_finite(&out, result_type(a, op))) {
         a->range[op->result[0]] = out;
         return;
@@ -448,18 +471,60 @@ static void visit(Analysis *a, const Op *op)
                        : str_printf(a->arena, "no bound is known through `%s`", op_info(a->net->module, op->kind)->name);
 }
 
-bool error_bound(Arena *arena, const Network *net, const InexactList *inexact, double *bound, const char **why)
+static const char LEAVES_EARLY[] = "it can leave early";
+
+/* By Value: what the outputs, or `only`, are computed from; what is known is not computed. */
+static const bool *values_needed(const Analysis *a, Value only)
 {
-    Analysis a = {.arena = arena, .net = net, .inexact = inexact, .range = NEW_ARRAY(arena, net->values.len, Range)};
+    const Network *net = a->net;
+    bool *needed = NEW_ARRAY(a->arena, net->values.len, bool);
+    Range ignored;
+    needed[only] = true;
+    for (const Op *op = net->body->last; op; op = op->prev) {
+        bool is_needed = op->n_regions > 0 || (!only && op == net->body->last);
+        for (uint32_t k = 0; k < op->n_results; k++)
+            is_needed |= needed[op->result[k]];
+        for (uint32_t s = 0; is_needed && s < op->n_operands && !is_known(a, op, &ignored); s++)
+            needed[op_operand(op, s)] = true;
+    }
+    return needed;
+}
+
+static Analysis analyse(Arena *arena, const Network *net, const InexactList *inexact, const KnownList *known, Value only)
+{
+    Analysis a = {.arena = arena, .net = net, .inexact = inexact, .known = known, .range = NEW_ARRAY(arena, net->values.len, Range)};
+    const bool *needed = values_needed(&a, only);
     for (uint32_t i = 0; i < net->n_inputs; i++)
         if (!range_of_input(&a, i) && !a.why)
             a.why = str_printf(arena, "input `%s` has no finite box; `within` or `--box=` gives one", net->input[i].name);
     const Op *last = net->body->last;
     for (const Op *op = net->body->first; op != last; op = op->next)
         if (op_may_leave(op))
-            a.why = "it can leave early";
-        else
+            a.why = LEAVES_EARLY;
+        else if (op->n_results != 1 || needed[op->result[0]])
             visit(&a, op);
+    return a;
+}
+
+bool error_range(Arena *arena, const Network *net, Value v, Known *out, const char **why)
+{
+    Analysis a = analyse(arena, net, NULL, NULL, v);
+    const Range *r = &a.range[v];
+    *out = (Known){v, r->lo, r->hi, r->err};
+    *why = a.why ? a.why : "it is decided rather than computed";
+    return r->lo != NULL && a.why != LEAVES_EARLY;
+}
+
+bool error_bound(Arena *arena, const Network *net, const InexactList *inexact, double *bound, const char **why)
+{
+    return error_bound_knowing(arena, net, inexact, NULL, bound, why);
+}
+
+bool error_bound_knowing(Arena *arena, const Network *net, const InexactList *inexact, const KnownList *values, double *bound,
+                         const char **why)
+{
+    Analysis a = analyse(arena, net, inexact, values, 0);
+    const Op *last = net->body->last;
     *bound = 0;
     bool known = last->kind == OP_return;
     for (uint32_t k = 0; known && k < net->n_outputs; k++) {
@@ -469,5 +534,5 @@ bool error_bound(Arena *arena, const Network *net, const InexactList *inexact, d
             *bound = fmax(*bound, y->err[i]);
     }
     *why = a.why ? a.why : "an output decides rather than computes";
-    return known && !(a.why && strcmp(a.why, "it can leave early") == 0);
+    return known && a.why != LEAVES_EARLY;
 }

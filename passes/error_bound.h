@@ -14,6 +14,18 @@ const Inexact *inexact_find(const InexactList *list, const Op *op);
  * the reason in `why` (a clause that a remark ends with). */
 bool error_bound(Arena *arena, const Network *net, const InexactList *inexact, double *bound, const char **why);
 
+/* What somebody else has proven of a value, whatever op makes it: by element, lo <= the real one <= hi, and how far the computed one is
+ * off. */
+typedef struct Known { Value value; const double *lo, *hi, *err; } Known;
+typedef struct KnownList { Vec(Known) values; } KnownList;
+
+/* The same with some values known. */
+bool error_bound_knowing(Arena *arena, const Network *net, const InexactList *inexact, const KnownList *known, double *bound,
+                         const char **why);
+
+/* Of one value: the ranges of its elements. False likewise. */
+bool error_range(Arena *arena, const Network *net, Value v, Known *out, const char **why);
+
 /* The elements of a float constant as doubles (exact), row-major. */
 double *const_doubles(Arena *arena, const Const *c);
 

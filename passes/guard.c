@@ -100,10 +100,24 @@ static void build_status(Network *net, Builder *b, Value inside)
             op->operand[0] = status;
 }
 
+Value guard_with_status(Network *net)
+{
+    Builder b = builder_before(net->body->first);
+    b.span = net->span;
+    Value inside = build_inside(&b);
+    build_status(net, &b, inside);
+    return inside;
+}
+
 bool pass_guard(Network *net, PassContext *ctx)
 {
     if (network_is_guarded(net))
         return false;
+    if (net->options.outside == OUTSIDE_dense) {
+        guard_with_status(net);
+        pass_stat(ctx, "networks guarded", 1);
+        return true;
+    }
     Op *first = net->body->first;
     Builder b = builder_before(first);
     b.span = net->span;
@@ -117,8 +131,6 @@ bool pass_guard(Network *net, PassContext *ctx)
         build_status(net, &b, inside);
         break;
     case OUTSIDE_dense:
-        build_status(net, &b, inside);
-        break;
     case OUTSIDE_promise:
         break;
     }

@@ -28,6 +28,9 @@ bool any_op_within(const Op *op, bool (*f)(const Op *op, void *data), void *data
 /* Whether nothing is left for the guard to do: no boxed input, a promise, or every boxed input tested against its box. */
 bool network_is_guarded(const Network *net);
 
+/* guard.c: spells out the policy `dense`: tests the box first of all, and returns with the status that says so. The test: inside? */
+Value guard_with_status(Network *net);
+
 /* dead_code.c: removes ops nobody uses, and returns their number. */
 size_t remove_unused_ops(Network *net, Arena *scratch);
 

@@ -29,6 +29,7 @@ typedef struct PassContext {
     size_t n_options;
     const Profile *profile;       /* NULL: none */
     uint32_t vector_bytes;        /* of the widest vectors that code is made for */
+    size_t leaves;                /* the most that a search or tree made by synthesis may have; 0: as many as are worth it */
     struct PassStats *stats;      /* pass_stat: counters printed by --pass-stats; NULL: not wanted */
 } PassContext;
 
@@ -66,6 +67,7 @@ typedef struct PipelineOptions {
     bool count_ops;               /* append count-ops */
     const Profile *profile;       /* --profile; NULL: none */
     uint32_t vector_bytes;        /* of the target's widest vectors; 0: 64 */
+    size_t leaves;                /* --leaves; 0: no limit was given */
     bool compute_f64;             /* --compute=f64 */
     const char *result;           /* --result: NULL/"value", "argmax", "argmin" */
     FILE *dump;                   /* dumps, timings and statistics go here (stderr) */

@@ -15,14 +15,16 @@
  * (merge-affine runs only on networks that allow `real` numerics), skip among them: fewer operations. -O2 also chooses how
  * what is left is walked: less time. -O3 is equal as long as no pass trades memory or compile time for either.
  *
- * The order matters in five places: memorize comes before all that looks at ops, for data are no network yet; positive-zero comes before anything that could tell −0.0 from +0.0; folding comes
- * before shapes and identities, which look for constants; skip comes when affines are what they will be; guard comes after
+ * The order matters in six places: memorize comes before all that looks at ops, for data are no network yet; positive-zero comes
+ * before anything that could tell −0.0 from +0.0; folding comes before shapes and identities, which look for constants; piecewise
+ * comes before skip, which it leaves less to do; skip comes when affines are what they will be; guard comes after
  * them, so that what it adds stays as it is.
  *
  * What has been counted has been through all of this: any level leaves it as it is (pipeline_run).
  */
 static const char first[] = "positive-zero";
-static const char optimize[] = "read-bits,fold-constants,simplify-shapes,fold-identities,merge-affine,fold-constants,dedup-constants,skip";
+static const char optimize[] =
+    "read-bits,fold-constants,simplify-shapes,fold-identities,merge-affine,fold-constants,dedup-constants,piecewise,skip";
 static const char last[] = "guard,dead-code";
 static const char lowering[] = "lower";
 

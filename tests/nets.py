@@ -11,6 +11,8 @@ Where ../shared/data/nets is beside the tree, for every NAME.onnx (or .onnx.gz) 
   saving      the mean over the reference inputs is as many times less than dense as it was measured to be (SAVING)
   bits        -O0, -O1, -O2 and every forced lowering, under both contractions, at every x86-64 level this CPU has, and the interpreter
               of -O0 and -O2: bit for bit the same
+  one scalar  under --numerics=real on its box a network of one input becomes a search: operations, bytes, and an error of at most
+              that of the dense network (ONE_SCALAR)
   text        --emit=ir reads back and prints the same text; --passes= runs on that dump
 and always, on examples/: the same without a reference, and the accuracy of the digits.
 --quick takes fewer rows and one level, and leaves out the network whose file unpacks to 336 MB (for sanitized builds).
@@ -41,6 +43,8 @@ DENSE = {"acasxu_1_1": {"mul": 13000, "add": 13000 + 5, "cmp": 300, "total": 263
 # How many times less than dense, at least: mean operations, counted exactly, input-zero tests included.
 SAVING = {"acasxu_1_1": 3.4, "acasxu_2_3": 3.1, "mnist_256x4": 6.8, "mnist_256x2": 6.2, "vcas_01": 2.1, "cartpole": 1.65, "tll_16": 69,
           "tll_8": 21, "lindex": 4}
+# Networks of one scalar: most operations of an evaluation, most bytes of constants for a thousand dense ones.
+ONE_SCALAR = {"lindex": (9, 10)}
 COMPUTE = {"normal_1000": ["--compute=f64"]}
 HUGE = {"normal_1000"}
 LOWERINGS = ("dense", "mask", "list", "branch", "gather")
@@ -137,6 +141,23 @@ class Tester:
             if mean * times > dense:
                 raise Failure(f"{level}: {mean} operations in the mean, {dense} dense: {dense / mean:.3f} times less, not {times}")
 
+    def one_scalar(self, reference, most, per_mille):
+        box, policies = f"--box={os.path.join(NETS, 'boxes.json')}:{os.path.basename(self.source).split('.onnx')[0]}", ("promise", "dense")
+        dense, _ = self.evaluate("jit", "-O0")
+        allowed = np.abs(dense.astype(np.float64) - reference.reshape(dense.shape)).max()
+        for policy in policies:
+            for engine in ("jit", "interp"):
+                y, said = self.evaluate(engine, "--numerics=real", box, f"--outside={policy}")
+                off = np.abs(y.astype(np.float64) - reference.reshape(y.shape)).max()
+                if off > allowed:
+                    raise Failure(f"off by {off:g}, the dense network by {allowed:g}")
+                if said["max_ops"]["total"] > most + (2 if policy == "dense" else 0):
+                    raise Failure(f"{said['max_ops']['total']} operations, not {most} (and 2 for the box)")
+                if said["model_bytes"] * 1000 > said["dense_bytes"] * per_mille:
+                    raise Failure(f"{said['model_bytes']} bytes of {said['dense_bytes']} dense: more than {per_mille} per mille")
+                if (said["fallback_bytes"] > 0) != (policy == "dense") or (policy == "promise" and said["bound_ops"]["total"] > most):
+                    raise Failure(f"--outside={policy}: fallback_bytes {said['fallback_bytes']}, bound {said['bound_ops']['total']}")
+
     def check_ops(self, native, interpreted, level, rows, by_hand):
         for said in native, interpreted:
             lacking = [f for f in ("format_version", "network", "inputs", *OPS_FIELDS, *BYTE_FIELDS) if f not in said]
@@ -222,6 +243,8 @@ def test_net(cnetc, source, x, y, quick, name, levels):
             tester.part(f"values and counts {level}", tester.agree, level, reference, DENSE.get(name))
         if name in SAVING and not quick and "-O2" in tester.said and "-O1" in tester.said:
             tester.part("saving", tester.saving, SAVING[name])
+        if name in ONE_SCALAR and reference is not None:
+            tester.part("one scalar", tester.one_scalar, reference, *ONE_SCALAR[name])
         for contract, runs in bit_runs(cnetc, name, quick, levels):
             tester.part(f"bits {contract}", tester.bits, contract, runs)
         tester.part("text", tester.text)

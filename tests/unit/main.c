@@ -17,7 +17,8 @@
     X(skip) \
     X(batch) \
     X(tree) \
-    X(search)
+    X(search) \
+    X(piecewise)
 #define DECLARE(name) void suite_##name(void);
 SUITES(DECLARE)
 
