@@ -37,7 +37,7 @@ CONSTRUCTED = ["-O0"]
 METHODS = {
     "conditional": ("conditional", [], 10 ** 7, "#1a6b3c"),
     "sqrt, as constructed": ("sqrt", CONSTRUCTED, 10 ** 6, "#b4552d"),
-    "sqrt, compiled": ("sqrt", [], 10 ** 5, "#e0a080"),
+    "sqrt, compiled": ("sqrt", [], 10 ** 6, "#e0a080"),
     "bits, as constructed": ("bits", CONSTRUCTED, 10 ** 6, "#1f4e8c"),
     "bits, compiled": ("bits", [], 10 ** 6, "#86b0dd"),
 }
