@@ -121,13 +121,14 @@ static bool find_column(DataSpec *spec, const DataFile *file, Take *take)
 {
     Cell line = file->header, cell;
     uint64_t column = 0;
+    take->width = 0;
     for (bool more = true; csv_cell(&file->csv, &line, &cell, &more); column++)
-        if (cell_is(&file->csv, cell, take->name)) {
+        if (cell_is(&file->csv, cell, take->name) && take->width++ == 0)
             take->from = column;
-            take->width = 1;
-            return true;
-        }
-    return no_such_column(spec, file, take);
+    if (take->width > 1)
+        diag_error(spec->diags, take->span, "%llu columns of `%s` are called `%s`; say which by its number, from 0: the first is %llu",
+                   (unsigned long long)take->width, file->name, take->name, (unsigned long long)take->from);
+    return take->width == 1 || (take->width == 0 && no_such_column(spec, file, take));
 }
 
 /* ---- columns of arrays --------------------------------------------------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  * In: rows without NaN. Out: their numbers in lexicographic order, equal rows as they were. The one idea: every element becomes
  * unsigned words of 64 bits that order as it does (its image), and the rows are sorted by one word after the other, the last
  * first, each by digits of 11 bits, the lowest first: linear in the rows, whatever they hold. Digits that all rows share are
- * passed over, so small integers cost little.
+ * passed over, so small integers cost little. Few rows are merged instead: a digit has more values than there are rows.
  *
  *      float:   bits >= 0 ? bits : -(bits without sign), the sign bit flipped: -0 and +0 coincide
  *      integer: the sign bit flipped; beyond 64 bits the words below the highest are as they are
@@ -171,10 +171,35 @@ static void in_large_pages(void *at, size_t bytes)
 #endif
 }
 
+/* Merges order[begin .. middle) and order[middle .. end), both sorted. */
+static void merge(Type element, uint64_t width, const uint8_t *rows, uint32_t *order, uint32_t *left, uint64_t begin,
+                  uint64_t middle, uint64_t end)
+{
+    size_t bytes = width * type_element_bytes(element);
+    uint64_t n = middle - begin, i = 0, k = middle, to = begin;
+    memcpy(left, order + begin, n * sizeof *left);
+    while (i < n && k < end)
+        order[to++] = rows_compare(element, width, rows + left[i] * bytes, rows + order[k] * bytes) <= 0 ? left[i++] : order[k++];
+    memcpy(order + to, left + i, (n - i) * sizeof *left);
+}
+
+static uint32_t *merged(Arena *arena, Type element, uint64_t width, uint64_t n, const uint8_t *rows)
+{
+    uint32_t *order = NEW_ARRAY(arena, n, uint32_t), *left = NEW_ARRAY(arena, n, uint32_t);
+    for (uint64_t i = 0; i < n; i++)
+        order[i] = (uint32_t)i;
+    for (uint64_t half = 1; half < n; half *= 2)
+        for (uint64_t begin = 0; begin + half < n; begin += 2 * half)
+            merge(element, width, rows, order, left, begin, begin + half, begin + 2 * half < n ? begin + 2 * half : n);
+    return order;
+}
+
 uint32_t *rows_sorted(Arena *arena, const Watch *watch, Type element, uint64_t width, uint64_t n, const uint8_t *rows)
 {
     if (n > INT32_MAX || in_order(element, width, n, rows))
         return NULL;
+    if (n < BUCKETS)
+        return merged(arena, element, width, n, rows);
     bool narrow = type_element_bytes(element) <= 4;
     uint32_t *order = arena_big(arena, n * sizeof *order, 64), words = words_of(element), step = narrow ? 2 : 3;
     Arena *scratch = arena_new(arena);

@@ -523,6 +523,13 @@ static uint64_t storage_key(const Const *c)
     return h.lo;
 }
 
+/* The one that stays of those equal to a constant; it may have been dropped before, when nobody mentioned it. */
+static ConstId kept_for(Module *m, const ConstId *to, ConstId id)
+{
+    const_get(m, to[id])->dropped = false;
+    return to[id];
+}
+
 void const_dedup(Module *m)
 {
     size_t n = m->consts.len, cap = 64;
@@ -546,9 +553,9 @@ void const_dedup(Module *m)
         OpWalk walk;
         FOR_EACH_OP (walk, op, net)
             for (int s = 0; s < OP_MAX_CONSTS; s++)
-                op->cst[s] = op->cst[s] ? to[op->cst[s]] : 0;
+                op->cst[s] = op->cst[s] ? kept_for(m, to, op->cst[s]) : 0;
         for (uint32_t i = 0; i < net->n_inputs; i++)
-            net->input[i].box = net->input[i].box ? to[net->input[i].box] : 0;
+            net->input[i].box = net->input[i].box ? kept_for(m, to, net->input[i].box) : 0;
     }
     arena_free(scratch);
 }

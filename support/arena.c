@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGNMENT = 16, BIG_ALIGNMENT = 4096, LARGEST_BLOCK = 256 * 1024 };
+enum { ALIGNMENT = 16, BIG_ALIGNMENT = 4096, LARGEST_BLOCK = 256 * 1024, SMALL = 2048, CACHE_LINE = 64 };
 
 /* The stress build gives each object a block of exactly its size, so that the address sanitizer sees an overrun by
  * one byte and freed memory is recognisable in a debugger. */
@@ -203,6 +203,10 @@ void *arena_big(Arena *arena, size_t size, size_t align)
 {
     if (align == 0 || align > BIG_ALIGNMENT || (align & (align - 1)) != 0)
         ICE("arena_big cannot align to %zu", align);
+    if (size <= SMALL && align <= CACHE_LINE) { /* pages of its own would cost a call of the system each */
+        uint8_t *room = arena_alloc(arena, size + align);
+        return room + (align - (uintptr_t)room % align) % align;
+    }
     Mapping *mapping = NEW(arena, Mapping); /* first: what could fail later would leak the pages */
     size_t bytes = size ? size : 1;
     void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
