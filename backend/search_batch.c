@@ -5,6 +5,7 @@
  *                  for each level that lies far:  for each query: node = child of node;  ask for its lines
  *                  for each query: y = what the leaf says
  *        bucket:   for each query: line = …;  ask for it               for each query: y = what the line says
+ *                  (with AVX-512, and queries side by side, the lines of 8 queries at once)
  *
  *      permute (at most 31 keys, vectors of 64 bytes):  for each vector of queries, halve the node in all lanes at once:
  *                  pos = 0;  for step in half the keys … 1:  pos += step where key[pos + step - 1] <= x         keys: registers
@@ -133,18 +134,65 @@ static void group_by_tree(Fn *f, const Queries *q)
     }
 }
 
+enum { LANES = 8 };                                /* queries whose lines are found at once */
+
+static bool finds_in_lanes(const Fn *f)
+{
+    return f->e->target.arch == ARCH_X86_64 && f->level->vector_bytes == 64;
+}
+
+/* Vectors of queries that lie side by side: below what fills nodes, and the bits of floats. */
+static Sought query_lanes(Fn *f, LLVMValueRef at, uint32_t lanes)
+{
+    Emitter *e = f->e;
+    Type key = be_sought_type(key_type(f));
+    uint32_t bytes = type_element_bytes(key);
+    LLVMTypeRef type = LLVMVectorType(be_scalar_type(e, key), lanes);
+    LLVMValueRef x = LLVMBuildLoad2(f->b, type, at, "");
+    LLVMSetAlignment(x, bytes);
+    if (key.elem == ELEM_INT) {
+        uint64_t most = (bytes == 4 ? (uint64_t)INT32_MAX : (uint64_t)INT64_MAX) - 1;
+        LLVMValueRef all = be_splat(f, LLVMConstInt(LLVMGetElementType(type), most, 0), lanes);
+        x = LLVMBuildSelect(f->b, LLVMBuildICmp(f->b, LLVMIntSLT, x, all, ""), x, all, "");
+    }
+    return (Sought){key, x, NULL};
+}
+
+/* The lines of the first n queries, LANES at a time. */
+static void find_lines(Fn *f, const Queries *q, LLVMValueRef n)
+{
+    Emitter *e = f->e;
+    const SearchTable *t = q->s->table;
+    DynLoop loop = be_dyn_loop(f, LLVMBuildUDiv(f->b, n, be_size(e, LANES), ""), "vectors");
+    LLVMValueRef i = LLVMBuildMul(f->b, loop.i, be_size(e, LANES), "");
+    Sought s = query_lanes(f, place_of(f, q->in, LLVMBuildAdd(f->b, q->first, i, ""), be_size(e, t->key_bytes)), LANES);
+    LLVMSetAlignment(LLVMBuildStore(f->b, be_bucket_line(f, t, q->base, &s), LLVMBuildInBoundsGEP2(f->b, e->ptr, q->places, &i, 1, "")), 8);
+    be_dyn_loop_end(f, &loop);
+    loop = be_dyn_loop(f, n, "ask");
+    ask_for(f, kept(f, q, loop.i, e->ptr), t->line_bytes);
+    be_dyn_loop_end(f, &loop);
+}
+
 static void group_by_bucket(Fn *f, const Queries *q)
 {
+    Emitter *e = f->e;
     const SearchTable *t = q->s->table;
-    DynLoop loop = be_dyn_loop(f, q->n, "query");
-    Sought s = query(f, q, loop.i);
+    LLVMValueRef found = be_size(e, 0);
+    if (finds_in_lanes(f)) {
+        LLVMValueRef dense = LLVMBuildICmp(f->b, LLVMIntEQ, q->in_stride, be_size(e, t->key_bytes), "");
+        found = LLVMBuildSelect(f->b, dense, LLVMBuildAnd(f->b, q->n, be_size(e, -(uint64_t)LANES), ""), found, "");
+        find_lines(f, q, found);
+    }
+    DynLoop loop = be_dyn_loop(f, LLVMBuildSub(f->b, q->n, found, ""), "query");
+    LLVMValueRef i = LLVMBuildAdd(f->b, found, loop.i, "");
+    Sought s = query(f, q, i);
     LLVMValueRef line = be_bucket_line(f, t, q->base, &s);
-    keep(f, q, loop.i, line);
+    keep(f, q, i, line);
     ask_for(f, line, t->line_bytes);
     be_dyn_loop_end(f, &loop);
     loop = be_dyn_loop(f, q->n, "query");
     s = query(f, q, loop.i);
-    answer(f, q, loop.i, be_bucket_in_line(f, t, q->base, kept(f, q, loop.i, f->e->ptr), &s));
+    answer(f, q, loop.i, be_bucket_in_line(f, t, q->base, kept(f, q, loop.i, e->ptr), &s));
     be_dyn_loop_end(f, &loop);
 }
 
@@ -244,19 +292,14 @@ static LLVMValueRef permute_all(Fn *f, const Queries *q, LLVMValueRef n)
     const SearchLevel *leaf = &t->level[0];
     Type key = be_sought_type(key_type(f)), label = value_type(f->net, op_operand(f->net->body->last, RETURN_value));
     uint32_t lanes = 64 / t->key_bytes, step = AT_ONCE * lanes, size = type_element_bytes(label);
-    LLVMTypeRef vector = LLVMVectorType(be_scalar_type(e, key), lanes), stored = LLVMVectorType(LLVMIntTypeInContext(e->c, 8 * size), lanes);
+    LLVMTypeRef stored = LLVMVectorType(LLVMIntTypeInContext(e->c, 8 * size), lanes);
     Registers keys = load_registers(f, q->base, leaf->lanes, t->key_bytes, t->key_bytes);
     Registers labels = load_registers(f, be_at_const(f, q->base, (uint64_t)leaf->lanes * t->key_bytes), leaf->lanes, t->word_bytes, t->key_bytes);
     LLVMValueRef rounds = LLVMBuildUDiv(f->b, n, be_size(e, step), "");
     DynLoop loop = be_dyn_loop(f, rounds, "vectors");
     for (uint32_t i = 0; i < AT_ONCE; i++) {
         LLVMValueRef number = LLVMBuildAdd(f->b, LLVMBuildMul(f->b, loop.i, be_size(e, step), ""), be_size(e, (uint64_t)i * lanes), "");
-        LLVMValueRef x = LLVMBuildLoad2(f->b, vector, be_at(f, q->in, LLVMBuildMul(f->b, number, be_size(e, t->key_bytes), "")), "");
-        LLVMSetAlignment(x, t->key_bytes);
-        if (key.elem == ELEM_INT) {               /* below what fills the node */
-            LLVMValueRef most = vector_of(f, (t->key_bytes == 4 ? (uint64_t)INT32_MAX : (uint64_t)INT64_MAX) - 1, lanes, t->key_bytes == 8);
-            x = LLVMBuildSelect(f->b, LLVMBuildICmp(f->b, LLVMIntSLT, x, most, ""), x, most, "");
-        }
+        LLVMValueRef x = query_lanes(f, be_at(f, q->in, LLVMBuildMul(f->b, number, be_size(e, t->key_bytes), "")), lanes).x;
         LLVMValueRef y = LLVMBuildTruncOrBitCast(f->b, permuted(f, &keys, &labels, leaf->lanes, x, key), stored, "");
         LLVMValueRef store = LLVMBuildStore(f->b, y, be_at(f, q->out, LLVMBuildMul(f->b, number, be_size(e, size), "")));
         LLVMSetAlignment(store, size);

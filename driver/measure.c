@@ -90,6 +90,23 @@ static void json_figure(FILE *out, const Figure *f)
     fputs("},\n", out);
 }
 
+/* Only networks with searches have it. */
+static void json_exec(FILE *out, const Network *net)
+{
+    SearchExec exec;
+    if (search_exec(net, &exec) > 0)
+        fprintf(out, "  \"exec\": {\"lane_compares\": %llu, \"address_ops\": %llu, \"bytes\": %llu},\n",
+                (unsigned long long)exec.lane_compares, (unsigned long long)exec.address_ops, (unsigned long long)exec.bytes);
+}
+
+static void table_exec(FILE *out, const Network *net)
+{
+    SearchExec exec;
+    if (search_exec(net, &exec) > 0)
+        fprintf(out, "exec         for searches, at most: %llu lanes compared, %llu operations on addresses, %llu bytes of tables loaded\n",
+                (unsigned long long)exec.lane_compares, (unsigned long long)exec.address_ops, (unsigned long long)exec.bytes);
+}
+
 void ops_json(const Session *s, const Measured *measured, FILE *out)
 {
     Figure f[FIGURES];
@@ -99,6 +116,7 @@ void ops_json(const Session *s, const Measured *measured, FILE *out)
     fprintf(out, ",\n  \"inputs\": %llu,\n", (unsigned long long)(measured ? measured->rows : 0));
     for (size_t i = 0; i < n; i++)
         json_figure(out, &f[i]);
+    json_exec(out, s->entry);
     NetworkSizes sizes = be_sizes(s->entry, &s->options->target);
     fprintf(out, "  \"model_bytes\": %llu,\n  \"fallback_bytes\": %llu,\n  \"dense_bytes\": %llu\n}\n",
             (unsigned long long)sizes.model_bytes, (unsigned long long)sizes.fallback_bytes, (unsigned long long)s->dense_bytes);
@@ -122,6 +140,7 @@ void ops_table(const Session *s, const Measured *measured, FILE *out)
         }
         fprintf(out, "   %s\n", f[i].meaning);
     }
+    table_exec(out, s->entry);
     NetworkSizes sizes = be_sizes(s->entry, &s->options->target);
     fprintf(out, "constants    %llu bytes compiled", (unsigned long long)sizes.model_bytes);
     if (sizes.fallback_bytes)

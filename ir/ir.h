@@ -479,6 +479,7 @@ typedef struct SearchLevel { uint32_t lanes, node_bytes; uint64_t below, nodes, 
 typedef struct SearchCell { uint32_t first, lines; } SearchCell;
 typedef struct SearchTable {
     Lower how;                    /* tree, bucket */
+    bool floats;                  /* the keys */
     uint32_t key_bytes, label_bytes;
     uint32_t word_bytes;          /* of what lies beside the keys for each slot: its label, or its number; 0: nothing */
     uint64_t bytes;
@@ -495,6 +496,7 @@ typedef struct SearchTable {
     SearchCell *cell;
     uint64_t cells_bytes, lines, chained;
     double in_chains, chain_steps;/* share of the keys that lie in chains; steps down chains for a key, on average */
+    uint32_t deepest_chain;       /* steps down the deepest chain */
     const struct SearchTable *next;
 } SearchTable;
 /* The table of keys with labels of so many bytes (0: slots) beside them; NULL where keys have none (`how` is no table, other widths than 4
@@ -511,6 +513,10 @@ uint64_t search_line(const SearchTable *t, int64_t image);
 uint32_t search_chain_levels(const SearchTable *t, uint64_t keys);
 uint32_t search_chain_children(const SearchTable *t, uint64_t keys, uint32_t levels);
 uint64_t search_chain_split(uint64_t keys, uint32_t children, uint32_t i);
+
+/* search_exec.c: what the machine does, at most, for all searches of a network as they are lowered; returns how many these are. */
+typedef struct SearchExec { uint64_t lane_compares, address_ops, bytes; } SearchExec;
+uint32_t search_exec(const Network *net, SearchExec *sum);
 
 /* ---- interp.c: the reference; defines every value ---------------------------------------------------------------- */
 

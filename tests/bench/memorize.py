@@ -14,6 +14,9 @@ All contenders take turns in one process and have the same memory: anonymous, on
 2 MiB pages (huge), also the constants and code of compiled networks and of gperf, which the harness moves. Every label is checked before
 anything is timed; who is wrong is named and left out (exit status 1 if it is us). Rivals that are not installed are named:
 tests/bench/install-peers.sh.
+
+--own measures nobody but us: the table that the compiler chooses beside each that it could have chosen, for all types and distributions,
+n = 10^3 ... 10^6, and prints by how much the chosen one is slower than the best.
 """
 import argparse
 import os
@@ -23,7 +26,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from memorize_points import DISTRIBUTIONS, QUERIES, TYPES, make_points  # noqa: E402
-from memorize_rivals import OURS, RIVALS, ROOT, TITLES, Builder, predict_times, run_harness  # noqa: E402
+from memorize_rivals import FORCED, OURS, RIVALS, ROOT, TITLES, Builder, predict_times, run_harness  # noqa: E402
 from memorize_tables import report  # noqa: E402
 
 PAGES = ("small", "huge")
@@ -104,7 +107,8 @@ def parse(argv):
     parser.add_argument("--distributions", type=names(DISTRIBUTIONS), default=list(DISTRIBUTIONS))
     parser.add_argument("--queries", type=names(QUERIES), default=list(QUERIES))
     parser.add_argument("--all", action="store_true", help="every type with every distribution and both kinds of queries")
-    parser.add_argument("--contenders", type=names([*OURS, *RIVALS]), default=[*OURS, *RIVALS])
+    parser.add_argument("--own", action="store_true", help="the table chosen beside those that could have been")
+    parser.add_argument("--contenders", type=names([*OURS, *RIVALS]))
     parser.add_argument("--without", type=names([*OURS, *RIVALS]), default=[])
     parser.add_argument("--pages", type=names(PAGES), default=list(PAGES))
     parser.add_argument("--runs", type=int, help="processes a job")
@@ -116,12 +120,17 @@ def parse(argv):
     parser.add_argument("--json", metavar="FILE")
     parser.add_argument("--svg", metavar="FILE")
     options = parser.parse_args(argv)
-    options.n = options.n or [10 ** k for k in range(2, 5 if options.quick else 8)]
+    if options.own:
+        options.form, options.all, options.queries, options.pages = "search", True, ["keys"], options.pages[:1]
+    if options.n is None:
+        options.n = [10 ** k for k in range(3 if options.own else 2, 5 if options.quick else 7 if options.own else 8)]
     if min(options.n) < 2:
         parser.error("n is at least 2")
-    options.runs = options.runs or (1 if options.quick else 3)
+    options.runs = options.runs or (1 if options.quick or options.own else 3)
     options.rounds = options.rounds or (3 if options.quick else 9)
     options.n_queries = 1 << (16 if options.quick else 19)
+    if options.contenders is None:
+        options.contenders = ["cnet", *FORCED] if options.own else [c for c in [*OURS, *RIVALS] if c not in FORCED]
     options.contenders = [c for c in options.contenders if c not in options.without]
     options.cnetc = os.path.abspath(options.cnetc)
     if set(OURS) & set(options.contenders) and not os.path.exists(options.cnetc):

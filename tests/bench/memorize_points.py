@@ -4,7 +4,7 @@
 """
 import numpy as np
 
-TYPES = {"f64": np.float64, "f32": np.float32, "i64": np.int64}
+TYPES = {"f64": np.float64, "f32": np.float32, "i64": np.int64, "i32": np.int32}
 DISTRIBUTIONS = ("uniform", "lognormal", "clustered", "ulp")
 QUERIES = ("keys", "zipf")
 MAGIC = 0x6d656d6f                          # of rivals/main.c
@@ -28,28 +28,30 @@ class Points:
 
 
 def uniform(kind, count, rng):
-    """Floats in [0, 1), integers over nearly all there are."""
-    return rng.integers(-(1 << 62), 1 << 62, count) if kind == "i64" else rng.random(count)
+    """Floats in [0, 1), integers over half of all there are."""
+    most = 1 << (int(kind[1:]) - 2)
+    return rng.integers(-most, most, count) if kind[0] == "i" else rng.random(count)
 
 
 def lognormal(kind, count, rng):
     draws = rng.lognormal(0, 2, count)
-    return (draws * 1e12).astype(np.int64) if kind == "i64" else draws
+    scale = {"i64": 1e12, "i32": 1e6}
+    return (np.minimum(draws * scale[kind], 2.0 ** (int(kind[1:]) - 1) - 1025)).astype(TYPES[kind]) if kind in scale else draws
 
 
 def clustered(kind, count, rng):
-    """sqrt(n) normal clusters, a millionth of the whole range wide (for f32: a thousandth, or there are not enough values)."""
+    """sqrt(n) normal clusters, a millionth of the whole range wide (in 32 bits: a thousandth, or there are not enough values)."""
     centres = rng.random(int(np.sqrt(count)) + 1)
-    draws = rng.choice(centres, count) + rng.normal(0, 1e-3 if kind == "f32" else 1e-6, count)
-    return (draws * 2.0 ** 60).astype(np.int64) if kind == "i64" else draws
+    draws = rng.choice(centres, count) + rng.normal(0, 1e-3 if kind[1:] == "32" else 1e-6, count)
+    return (draws * 2.0 ** (int(kind[1:]) - 4)).astype(TYPES[kind]) if kind[0] == "i" else draws
 
 
 def ulp(kind, count, rng):
-    """Adversarial: runs of neighbours one unit in the last place apart, over a hundred binary orders of magnitude and both signs."""
+    """Adversarial: runs of neighbours one unit in the last place apart, over a hundred binary orders of magnitude (integers: all) and both signs."""
     starts, steps = -(-count // RUN), np.arange(RUN)
     signs = rng.choice([-1, 1], starts)
-    if kind == "i64":
-        return (signs * 2 ** rng.uniform(6, 61, starts)).astype(np.int64).repeat(RUN) + np.tile(steps, starts)
+    if kind[0] == "i":
+        return (signs * 2 ** rng.uniform(6, int(kind[1:]) - 3, starts)).astype(TYPES[kind]).repeat(RUN) + np.tile(steps, starts).astype(TYPES[kind])
     values = (signs * 2 ** rng.uniform(-50, 50, starts)).astype(TYPES[kind])
     bits = values.view(np.int64 if kind == "f64" else np.int32)
     return (bits.repeat(RUN) + np.tile(steps, starts).astype(bits.dtype)).view(TYPES[kind])

@@ -32,9 +32,11 @@ RIVALS = {
 TITLES = {"lower_bound": "std::lower_bound", "eytzinger": "Eytzinger + prefetch", "stree": "B+-tree by hand", "bdz": "cmph BDZ",
           "gperf": "gperf", "flat_hash": "flat hash", "flat_hash_ahead": "flat hash, 16 ahead", "absl": "absl::flat_hash_map",
           "unordered_map": "std::unordered_map", "sklearn_code": "sklearn's tree as C ifs", "sklearn_arrays": "sklearn's tree, walked",
-          "sklearn_predict": "sklearn predict", "floor": "one random load", "cnet": "cnet", "cnet_loop": "cnet, a call a query"}
+          "sklearn_predict": "sklearn predict", "floor": "one random load", "cnet": "cnet", "cnet_loop": "cnet, a call a query",
+          "cnet_tree": "cnet, tree", "cnet_bucket": "cnet, bucket", "cnet_binary": "cnet, binary"}
 HASHES = ("flat_hash", "flat_hash_ahead", "absl", "unordered_map", "bdz", "gperf")
-OURS = ("cnet", "cnet_loop")
+FORCED = ("cnet_tree", "cnet_bucket", "cnet_binary")        # from which table: --own
+OURS = ("cnet", "cnet_loop", *FORCED)
 
 
 class Absent(Exception):
@@ -97,16 +99,17 @@ class Builder:
 
     def network(self, name, points):
         """Compiled from the points, and linked with ours.c."""
-        stem = self.path("net")
-        if self.built.get("net") is not points:
-            write_network(stem, points, self.options.form)
+        forced = name[len("cnet_"):] if name in FORCED else ""
+        stem = self.path("net" + forced)
+        if self.built.get(stem) is not points:
+            write_network(stem, points, self.options.form, forced)
             source = stem + (".cnet" if self.options.form == "data" else ".cnir")
             start = time.monotonic()
             done = subprocess.run([self.options.cnetc, source, "-w", "-o", stem + ".o", "--prefix=b_", *self.options.cnetc_flags],
                                   capture_output=True, text=True, stdin=subprocess.DEVNULL)
             if done.returncode:
                 raise Absent((done.stderr.splitlines() or ["cnetc fails"])[0])
-            self.built["net"] = points
+            self.built[stem] = points
             self.note(f"{points.name}: compiled in {time.monotonic() - start:.2f} s")
         return self.compile("ours.c", name + ".so", points.key_type, ["-DEVAL=b_net_eval", "-DEVAL_BATCH=b_net_eval_batch", stem + ".o",
                                                                       *(["-DLOOP"] if name == "cnet_loop" else [])])
@@ -118,16 +121,13 @@ class Builder:
 
 # ---- compiled networks ----
 
-C_NAMES = {"f64": "f64", "f32": "f32", "i64": "i64"}
-
-
 def elements(array):
     return ", ".join(map(float.hex, array.tolist()) if array.dtype.kind == "f" else map(str, array.tolist()))
 
 
-def write_network(stem, points, form):
-    """data: a .cnet that memorizes a file of points, as a user writes it. search: the IR that becomes of it, by hand."""
-    t = C_NAMES[points.key_type]
+def write_network(stem, points, form, forced=""):
+    """data: a .cnet that memorizes a file of points, as a user writes it. search: the IR that becomes of it, by hand; `forced`: the table."""
+    t, lower = points.key_type, f" !lower({forced})" if forced else ""
     if form == "data":
         np.savez(stem + ".npz", key=points.keys, label=points.labels)
         with open(stem + ".cnet", "w") as file:
@@ -137,7 +137,7 @@ def write_network(stem, points, form):
     with open(stem + ".cnir", "w") as file:
         file.write(f"format_version 1\n\nconst @keys : {t}[{points.n - 1}] = [{elements(points.keys[1:])}]\n"
                    f"const @labels : stack i32[{points.n}] = [{elements(points.labels)}]\n\n"
-                   f"network @net(%x: {t}) -> (y: i32) {{\n    %slot, %depth = search @keys, %x\n    %y = row @labels[%slot]\n"
+                   f"network @net(%x: {t}) -> (y: i32) {{\n    %slot, %depth = search @keys, %x{lower}\n    %y = row @labels[%slot]\n"
                    "    return %y\n}\n")
 
 

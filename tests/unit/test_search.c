@@ -369,6 +369,65 @@ static void test_large(void)
     search(type_f64(), 20000, SPREAD_clusters, type_int(32), WANT_slot, LOWER_bucket, true);
 }
 
+/* Which width of line a table has follows from how many keys there are; here are all of them. */
+static void test_lines_of_each_width(void)
+{
+    static const struct { bool wide; uint64_t n; uint32_t label; } cases[] = {
+        {true, 3000, 32}, {true, 10000, 64}, {true, 60000, 32}, {true, 40000, 64}, {false, 3000, 32}, {false, 60000, 32}, {false, 40000, 64}};
+    unsigned met = 0;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Case c = {.arena = arena_new(NULL), .key = cases[i].wide ? type_int(64) : type_f32(), .state = 1};
+        c.m = module_new(c.arena, c.diags = diag_new(c.arena));
+        make_keys(&c, cases[i].n, SPREAD_random);
+        make_queries(&c, 200);
+        build(&c, type_int(cases[i].label), WANT_label, LOWER_bucket);
+        const Const *keys = const_get(c.m, c.net->body->first->cst[0]);
+        met |= 1u << search_table(c.arena, keys, LOWER_bucket, cases[i].label / 8)->line_bytes / 64;
+        compare(&c, "lines");
+        arena_free(c.arena);
+    }
+    CU_ASSERT(met == (1u << 1 | 1u << 2 | 1u << 3 | 1u << 4));
+}
+
+/* Two densities: a cell of many lines before cells of few, and between them cells without keys, which have none. */
+static void test_cells(void)
+{
+    Case c = {.arena = arena_new(NULL), .key = type_int(64), .state = 1, .n = 4000};
+    int64_t *keys = arena_array(c.arena, c.n, sizeof *keys);
+    for (int64_t i = 0; i < 4000; i++)
+        keys[i] = i < 3000 ? 1000 * i : i << 21;
+    c.keys = (uint8_t *)keys;
+    c.m = module_new(c.arena, c.diags = diag_new(c.arena));
+    make_queries(&c, 4000);
+    build(&c, type_int(32), WANT_label, LOWER_bucket);
+    const SearchTable *t = search_table(c.arena, const_get(c.m, c.net->body->first->cst[0]), LOWER_bucket, 4);
+    uint32_t most = 0, empty = 0;
+    for (uint32_t i = 0; i < t->n_cells; i++) {
+        most = t->cell[i].lines > most ? t->cell[i].lines : most;
+        empty += t->cell[i].lines == 0;
+    }
+    CU_ASSERT(most > 20 && empty > 20);
+    compare(&c, "cells");
+    arena_free(c.arena);
+}
+
+/* By hand: a node of 8; nodes of 32 and 16; five halvings of 20 keys; a line of 5 keys, its address, and whether it is an inner one. */
+static void test_exec(void)
+{
+    static const struct { uint64_t n; Lower lower; SearchExec exec; } cases[] = {
+        {5, LOWER_permute, {8, 4, 8 * 8 + 4}}, {300, LOWER_tree, {32 + 16, 6, 48 * 8 + 4}}, {20, LOWER_binary, {5, 10, 40}},
+        {100, LOWER_bucket, {5, 14, 5 * 8 + 4}}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Case c = {.arena = arena_new(NULL), .key = type_f64(), .state = 1};
+        SearchExec exec;
+        c.m = module_new(c.arena, c.diags = diag_new(c.arena));
+        make_keys(&c, cases[i].n, SPREAD_even);
+        build(&c, type_int(32), WANT_label, cases[i].lower);
+        CU_ASSERT(search_exec(c.net, &exec) == 1 && memcmp(&exec, &cases[i].exec, sizeof exec) == 0);
+        arena_free(c.arena);
+    }
+}
+
 static void test_lines_ascend(void)
 {
     for (size_t k = 0; k < 2 * SPREADS; k++) {
@@ -404,5 +463,8 @@ void suite_search(void)
     CU_add_test(s, "keys without tables", test_other_keys);
     CU_add_test(s, "infinite keys", test_infinite_keys);
     CU_add_test(s, "large tables", test_large);
+    CU_add_test(s, "lines of each width", test_lines_of_each_width);
+    CU_add_test(s, "cells of many lines and of none", test_cells);
+    CU_add_test(s, "what the machine does", test_exec);
     CU_add_test(s, "the map from keys to lines ascends", test_lines_ascend);
 }

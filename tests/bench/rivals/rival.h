@@ -1,6 +1,6 @@
 /* rival.h — what a contender of memorize.py is, the points it gets, and the two ways in which it is asked.
  *
- * Every contender is a shared object of its own, compiled for one type of keys (-DKEY_F64, -DKEY_F32 or -DKEY_I64), so that one whose
+ * Every contender is a shared object of its own, compiled for one type of keys (-DKEY_F64, -DKEY_F32, -DKEY_I64 or -DKEY_I32), so that one whose
  * library is not there is absent and the others are measured. It exports `const Rival rival`, which RIVAL(open, find) makes of a function
  * that finds the label of one key.
  */
@@ -17,6 +17,9 @@ typedef uint32_t KeyBits;
 #elif defined KEY_I64
 typedef int64_t Key;
 typedef uint64_t KeyBits;
+#elif defined KEY_I32
+typedef int32_t Key;
+typedef uint32_t KeyBits;
 #else
 typedef double Key;
 typedef uint64_t KeyBits;
