@@ -507,7 +507,11 @@ static void body(Fn *f, const char *name)
         }
         c->weight += weight;
         be_op(f, op);
-        for (uint32_t i = 0; i < op->n_results; i++)
+        const Op *label = op->kind == OP_search ? f->plan->search[op->result[0]].row : NULL;
+        if (label)                                /* the search has made it */
+            note_made(f, c, label->result[0]);
+        bool was_made = op->kind == OP_row && f->plan->search[op->result[0]].row;
+        for (uint32_t i = 0; i < op->n_results && !was_made; i++)
             note_made(f, c, op->result[i]);
     }
 }

@@ -34,14 +34,15 @@ static double awkward(uint64_t *state)
     return u * ldexp(1, (int)((r >> 8) % 7) - 3);
 }
 
-static void put_number(Type t, void *at, double v)
+/* Of what is a float about 1, integers take the hundredfold: `unit`. */
+static void put_number(Type t, void *at, double v, double unit)
 {
     if (t.elem == ELEM_F32) {
         memcpy(at, &(float){(float)v}, sizeof(float));
     } else if (t.elem == ELEM_F64) {
         memcpy(at, &v, sizeof v);
     } else {
-        int64_t i = isfinite(v) && fabs(v) < 1e15 ? (int64_t)(v * 100) : 0;
+        int64_t i = isfinite(v) && fabs(v) < 1e15 ? (int64_t)(v * unit) : 0;
         uint32_t size = type_element_bytes(t);
         if (t.n < 64)
             i = (int64_t)((uint64_t)i << (64 - t.n)) >> (64 - t.n);
@@ -52,7 +53,7 @@ static void put_number(Type t, void *at, double v)
     }
 }
 
-/* Inside the box, often on its faces; one row in sixteen anywhere. */
+/* Inside the box, often on its faces; one row in sixteen anywhere, unless the box was promised. */
 static double in_box(const Const *box, uint64_t i, uint64_t n, uint64_t *state)
 {
     double lo = const_f64(box, i), hi = const_f64(box, n + i);
@@ -66,14 +67,14 @@ static Tables random_tables(Session *s)
     uint64_t state = s->options->seed;
     Tables t = new_tables(s->arena, net->n_inputs, net->input, s->options->samples);
     for (size_t row = 0; row < t.rows; row++) {
-        bool anywhere = next_random(&state) % 16 == 0;
+        bool anywhere = next_random(&state) % 16 == 0 && net->options.outside != OUTSIDE_promise;
         for (uint32_t i = 0; i < t.n; i++) {
             const Port *port = &net->input[i];
             const Const *box = port->box && !anywhere ? const_get(net->module, port->box) : NULL;
             uint64_t n = type_count(port->type);
             uint8_t *at = table_row(&t.table[i], row);
             for (uint64_t k = 0; k < n; k++, at += type_element_bytes(port->type))
-                put_number(port->type, at, box ? in_box(box, k, n, &state) : awkward(&state));
+                put_number(port->type, at, box ? in_box(box, k, n, &state) : awkward(&state), box ? 1 : 100);
         }
     }
     return t;

@@ -83,7 +83,9 @@ bool decimal_scan(const char *at, size_t len, Decimal *out)
     at = point;
     if (at < end && *at == '.') {
         at = digits_of(at + 1, end, &out->digits);
-        out->exponent = -(int)(at - point - 1 <= 9999 ? at - point - 1 : 9999);
+        if (at - point - 1 > 9999)                /* an exponent behind it could bring it back */
+            return false;
+        out->exponent = -(int)(at - point - 1);
     }
     size_t n = (size_t)(at - first) - (at > point);
     if (n == 0 || (n > MOST_DIGITS && significant(first, at) > MOST_DIGITS))

@@ -94,6 +94,19 @@ static void decimals_as_in_c(void)
     CU_ASSERT(fast > 100000);
 }
 
+/* More zeros behind the point than an exponent is counted in: either right, or left to the C library. */
+static void long_fractions(void)
+{
+    char text[10100];
+    memset(text, '0', sizeof text);
+    memcpy(text + 1, ".", 1);
+    memcpy(text + 10002, "1e9990", 7);
+    Decimal d;
+    double wide;
+    if (decimal_scan(text, strlen(text), &d) && decimal_f64(d, &wide))
+        CU_ASSERT(wide == strtod(text, NULL));
+}
+
 static void texts_of_floats(void)
 {
     static const struct { const char *text; double value; } good[] = {
@@ -270,6 +283,7 @@ void suite_data(void)
 {
     CU_pSuite s = CU_add_suite("data", NULL, NULL);
     CU_add_test(s, "decimal text is rounded as the C library does", decimals_as_in_c);
+    CU_add_test(s, "long fractions", long_fractions);
     CU_add_test(s, "texts that are floats, and that are none", texts_of_floats);
     CU_add_test(s, "integers beyond 64 bits", texts_of_wide_integers);
     CU_add_test(s, "rows of every type in order", rows_in_order);
