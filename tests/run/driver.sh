@@ -134,18 +134,7 @@ check "code that promises a box policy has its guard" '! cnetc balance.cnet --pa
 check "a budget of nothing is one" '! cnetc xor.cnet --max-ops=0 2>err'
 check "-MD names the rule after the object" 'cnetc -MD xor.cnet && test "$(head -n 1 xor.d)" = "xor.o: \\" && grep -q xor.cnet xor.d'
 check "a prefix that begins no C identifier is status 2" 'cnetc xor.cnet --prefix=a-b 2>err; test $? = 2 && grep -q a-b err'
-# A label that a search makes is returned 150 layers later, from another function of the chain that long bodies are.
-far_label()
-{
-    awk 'BEGIN {
-        print "format_version 1\nconst @k : i32[5] = [1, 2, 3, 5, 8]\nconst @y : stack i32[6] = [9, 8, 7, 6, 5, 4]"
-        print "const @W : i32[2,2] = [[1, -1], [2, 1]]\nnetwork @n(%x: i32, %v0: i32[2]) -> (y: i32, z: i32[2]) {"
-        print "    %s, %d = search @k, %x : idx[6], i32"
-        for (i = 0; i < 150; i++)
-            printf "    %%h%d = affine %%v%d, @W : i32[2]\n    %%v%d = relu %%h%d : i32[2]\n", i, i, i + 1, i
-        print "    %y = row @y[%s] : i32\n    return %y, %v150\n}" }' >far.cnir && cnetc verify far.cnir
-}
-check "a label far behind its search" far_label
+check "a label far behind its search" "awk -f '$tree/tests/run/far_label.awk' >far.cnir && cnetc verify far.cnir"
 check "a program compiles in process, calls and frees" \
     'test "$('"$build"'/tests/embed balance.cnet 0.5 0 | tail -n 1)" = "status 0, 16 operations"'
 if [ "$(id -u)" != 0 ]; then
