@@ -24,6 +24,15 @@ static void clear_row(const Tables *out, size_t row)
     }
 }
 
+/* Why rows may have been refused, to be read before "refused": the box, or the network itself (a key that is in no table). */
+static const char *why_refused(const Network *net)
+{
+    bool boxed = false;
+    for (uint32_t i = 0; i < net->n_inputs; i++)
+        boxed |= net->input[i].box != 0;
+    return boxed && net->options.outside == OUTSIDE_status ? "outside the box and " : "";
+}
+
 static void report_status(Session *s, const Tables *out, const int *status)
 {
     size_t outside = 0, refused = 0, bad = 0, first = 0;
@@ -42,8 +51,8 @@ static void report_status(Session *s, const Tables *out, const int *status)
         diag_error(s->diags, NOWHERE, "%zu of %zu rows are no inputs of this network (the first is row %zu): an index beyond its range, or code "
                    "for another CPU", bad, out->rows, first + 1);
     if (refused > 0)
-        diag_warning(s->diags, NOWHERE, "outside", "%zu of %zu rows were outside the box and refused (the first is row %zu): their outputs are NaN or 0",
-                     refused, out->rows, first + 1);
+        diag_warning(s->diags, NOWHERE, "outside", "%zu of %zu rows were %srefused (the first is row %zu): their outputs are NaN or 0",
+                     refused, out->rows, why_refused(s->entry), first + 1);
     if (outside > 0)
         diag_warning(s->diags, NOWHERE, "outside", "%zu of %zu rows were outside the box (the first is row %zu)", outside, out->rows, first + 1);
 }

@@ -75,6 +75,10 @@ check "--ops=json is one JSON object on standard output" \
 check "run into a closed pipe ends by the pipe's signal or with status 1" \
     '{ cnetc run xor.cnet --input=xor.csv; echo $? >status; } | true; s=$(cat status); test "$s" = 0 || test "$s" = 1 || test "$s" = 141'
 check "verify finds no difference" 'cnetc verify balance.cnet && cnetc verify digits.cnet --samples=50'
+check "a key that is in no table is refused, and no box is blamed" \
+    'printf "1,10\n2,20\n" >t.csv; printf "1\n3\n" >x.csv
+     { echo "data t = \"t.csv\" { input: 0; label: 1; }"; echo "network n(x: i32) -> i32 = memorize(t, method: conditional, unseen: refuse);"; } >n.cnet
+     cnetc run n.cnet --input=x.csv >y.csv 2>err && grep -q "1 of 2 rows were refused (the first is row 2)" err'
 check "verify of a dump: its own policy is what is compared" \
     'cnetc balance.cnet --emit=ir -o dump.cnir && cnetc verify dump.cnir --samples=50 &&
      cnetc balance.cnet --outside=status -O0 --emit=ir -o dump.cnir && cnetc verify dump.cnir --samples=50'
