@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-enum { STATUS_REFUSED = -1, STATUS_BAD_ARGUMENT = -2 };
+enum { STATUS_BAD_ARGUMENT = -2 };
 
 /* How a body ended. */
 typedef enum Flow { FLOW_YIELD, FLOW_RETURN, FLOW_REFUSE } Flow;

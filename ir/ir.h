@@ -158,6 +158,8 @@ typedef enum Zeros { ZEROS_keep, ZEROS_skip } Zeros;
  * the greatest key below it (the first, below all), whatever the construction gives, a value, or a refusal. */
 typedef enum Method { METHOD_conditional, METHOD_sqrt, METHOD_bits } Method;
 typedef enum Unseen { UNSEEN_before, UNSEEN_any, UNSEEN_value, UNSEEN_refuse } Unseen;
+/* What a refusal leaves the network with: CNET_REFUSED of runtime/cnet.h. */
+enum { STATUS_REFUSED = -1 };
 /* How the back end walks the columns of an affine with a set, printed as !lower(mask, below = 38): by the bits of the set when it has
  * fewer than 38 members, else all of them. Without `below` always so. gather goes by rows, and needs zeros = skip.
  * Without meaning for values and counts. auto: mask.

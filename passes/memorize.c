@@ -18,8 +18,6 @@
  */
 #include "memorize.h"
 
-enum { STATUS_REFUSED = -1 };
-
 /* ---- what the data say ---- */
 
 /* The constant itself where its rows lie one after the other, else a copy. */
