@@ -32,16 +32,22 @@
 typedef __int128 Wide;
 typedef struct Range { Wide lo, hi; } Range;
 
-typedef struct Found { Value steps, slot; uint32_t blocks; } Found;
+typedef struct Known { bool exists; Range range; } Known;
 
+/* What is known of the values there were before the pass, each asked once: 1 + an index into `known` or `slot`, 0 if not asked yet. */
 typedef struct Reading {
     Network *net;
     PassContext *ctx;
-    Vec(Found) found;
+    uint32_t n_values, *known_of, *slot_of;
+    Vec(Known) known;
+    Vec(Value) slot;                              /* of steps; 0: they are none */
     bool changed;
 } Reading;
 
-enum { EXACT_BITS = 100 };                        /* ranges are computed in i128 */
+enum {
+    EXACT_BITS = 100,                             /* ranges are computed in i128 */
+    DEEPEST = 64                                  /* a range follows so many operations; beyond them it is that of the type */
+};
 
 /* ---- matching ---- */
 
@@ -136,35 +142,55 @@ static bool range_of_input(const Network *net, Value v, Range *r)
     return false;
 }
 
-static bool range_of(const Network *net, Value v, Range *r)
+static bool range_of(Reading *r, Value v, uint32_t depth, Range *range);
+
+/* What follows from the operands of a cast, a sum or a difference. */
+static bool range_of_op(Reading *r, Value v, uint32_t depth, Range *range)
 {
+    const Network *net = r->net;
     Type t = value_type(net, v);
     Value a, b;
     Range x, y;
+    if (is_op(net, v, OP_cast, &a, NULL))
+        return range_of(r, a, depth + 1, range) && fits(*range, t);
+    bool minus = is_op(net, v, OP_sub, &a, &b);
+    if ((!minus && !is_op(net, v, OP_add, &a, &b)) || !range_of(r, a, depth + 1, &x) || !range_of(r, b, depth + 1, &y))
+        return false;
+    *range = minus ? (Range){x.lo - y.hi, x.hi - y.lo} : (Range){x.lo + y.lo, x.hi + y.hi};
+    return fits(*range, t) && fits(*range, type_int(EXACT_BITS));
+}
+
+/* Each value is asked once, since values that many others share would be asked once for each path to them. */
+static bool range_of(Reading *r, Value v, uint32_t depth, Range *range)
+{
+    const Network *net = r->net;
+    Type t = value_type(net, v);
     v = past(net, v, OP_reshape);
     if (!type_is_int(t) || type_count(t) != 1)
         return false;
     if (constant(net, v))
-        return range_of_constant(t, constant(net, v), r);
-    if (is_op(net, v, OP_cast, &a, NULL) && range_of(net, a, r) && fits(*r, t))
-        return true;
-    for (int minus = 0; minus < 2; minus++)
-        if (is_op(net, v, minus ? OP_sub : OP_add, &a, &b) && range_of(net, a, &x) && range_of(net, b, &y)) {
-            *r = minus ? (Range){x.lo - y.hi, x.hi - y.lo} : (Range){x.lo + y.lo, x.hi + y.hi};
-            if (fits(*r, t) && fits(*r, type_int(EXACT_BITS)))
-                return true;
-        }
-    return range_of_input(net, v, r) || range_of_type(t, r);
+        return range_of_constant(t, constant(net, v), range);
+    if (depth == DEEPEST || v >= r->n_values)
+        return range_of_input(net, v, range) || range_of_type(t, range);
+    if (!r->known_of[v]) {
+        Known k = {0};
+        k.exists = range_of_op(r, v, depth, &k.range) || range_of_input(net, v, &k.range) || range_of_type(t, &k.range);
+        vec_push(r->ctx->arena, r->known, k);
+        r->known_of[v] = (uint32_t)r->known.len;
+    }
+    const Known *k = &r->known.at[r->known_of[v] - 1];
+    *range = k->range;
+    return k->exists;
 }
 
 /* Whether x − k, k − x and one more are what they are, not wrapped, for all |k| < 2^e. */
-static bool differs_exactly(const Network *net, Value x, uint32_t e)
+static bool differs_exactly(Reading *r, Value x, uint32_t e)
 {
-    Range r;
-    if (e + 1 >= EXACT_BITS || !range_of(net, x, &r))
+    Range of;
+    if (e + 1 >= EXACT_BITS || !range_of(r, x, 0, &of))
         return false;
-    Wide reach = (Wide)1 << e, most = r.hi > -r.lo ? r.hi : -r.lo;
-    return fits((Range){-most - reach, most + reach}, value_type(net, x));
+    Wide reach = (Wide)1 << e, most = of.hi > -of.lo ? of.hi : -of.lo;
+    return fits((Range){-most - reach, most + reach}, value_type(r->net, x));
 }
 
 /* ---- steps ---- */
@@ -198,8 +224,9 @@ static const Const *ramp(const Network *net, Value v, Value *x)
     return ones ? const_get(net->module, op->cst[AFFINE_b]) : NULL;
 }
 
-static bool read_steps(const Network *net, Value v, Steps *s)
+static bool read_steps(Reading *r, Value v, Steps *s)
 {
+    const Network *net = r->net;
     Value ge, gt, other;
     uint8_t one[IR_MAX_INT_BITS / 8], sum[IR_MAX_INT_BITS / 8];
     if (!is_op(net, v, OP_sub, &ge, &gt))
@@ -218,7 +245,7 @@ static bool read_steps(const Network *net, Value v, Steps *s)
         uint32_t bits = int_magnitude_bits(t.n, const_element(s->beyond, j));
         most = bits > most ? bits : most;
     }
-    return differs_exactly(net, s->x, most);
+    return differs_exactly(r, s->x, most);
 }
 
 /* The thresholds T, if they ascend; 0 if not. */
@@ -235,23 +262,31 @@ static ConstId thresholds(const Network *net, const Steps *s)
     return const_add(net->module, "T", type_vector(t, (uint32_t)n), at, s->beyond->span);
 }
 
-/* The slot of x among the steps, made once. */
-static const Found *slot_of(Reading *r, Value v)
+/* The slot of x among the steps; 0 if they are none. */
+static Value build_slot(Reading *r, Value v)
 {
     Steps s;
-    for (size_t i = 0; i < r->found.len; i++)
-        if (r->found.at[i].steps == v)
-            return &r->found.at[i];
-    ConstId T = read_steps(r->net, v, &s) ? thresholds(r->net, &s) : 0;
+    ConstId T = read_steps(r, v, &s) ? thresholds(r->net, &s) : 0;
     if (!T || type_count(s.beyond->type) >= INT32_MAX)
-        return NULL;
+        return 0;
     Builder b = builder_before(value_op(r->net, v));
     Value x = build_reshape(&b, s.x, 0, NULL);
-    Op *op = build_op(&b, &(OpInit){.kind = OP_search, .n_operands = 1, .operand = &x, .cst = {T}});
-    Found f = {v, op->result[0], (uint32_t)type_count(s.beyond->type) + 1};
-    value_name(r->net, f.slot, "slot");
-    vec_push(r->ctx->arena, r->found, f);
-    return &r->found.at[r->found.len - 1];
+    Value slot = build_op(&b, &(OpInit){.kind = OP_search, .n_operands = 1, .operand = &x, .cst = {T}})->result[0];
+    value_name(r->net, slot, "slot");
+    return slot;
+}
+
+/* The same, made once. Steps that this pass built there are none. */
+static Value slot_of(Reading *r, Value v)
+{
+    if (v >= r->n_values)
+        return 0;
+    if (!r->slot_of[v]) {
+        Value slot = build_slot(r, v);
+        vec_push(r->ctx->arena, r->slot, slot);
+        r->slot_of[v] = (uint32_t)r->slot.len;
+    }
+    return r->slot.at[r->slot_of[v] - 1];
 }
 
 /* bias, bias + column 0, bias + columns 0 and 1, …: [columns + 1, rows] */
@@ -281,11 +316,11 @@ static void look_up(Reading *r, Op *op)
     Type t = value_type(net, op->result[0]);
     if (!type_is_int(t) || t.n < 2 || !type_is_int(value_type(net, steps)))
         return;
-    const Found *f = slot_of(r, steps);
-    if (!f)
+    Value slot = slot_of(r, steps);
+    if (!slot)
         return;
     Builder b = builder_before(op);
-    Value row = build_op(&b, &(OpInit){.kind = OP_row, .n_operands = 1, .operand = &f->slot, .cst = {sums_of_columns(net, op)}})->result[0];
+    Value row = build_op(&b, &(OpInit){.kind = OP_row, .n_operands = 1, .operand = &slot, .cst = {sums_of_columns(net, op)}})->result[0];
     replace_op(op, build_reshape(&b, row, 1, t.dim));
     pass_stat(r->ctx, "sums of steps became rows", 1);
     r->changed = true;
@@ -487,7 +522,7 @@ static bool read_scan(Reading *r, const Op *outer, Scan *s)
             continue;
         return s->label == op->result[2] && is_turn(net, s->key, &keys) && !is_inside(value_info(net, s->x)->block, outer) &&
                packed_by(r, outer, 0, &keys, &s->keys) && packed_by(r, outer, 2, &labels, &s->labels) &&
-               differs_exactly(net, s->x, keys.bits) && fields_ascend(net, &s->keys);
+               differs_exactly(r, s->x, keys.bits) && fields_ascend(net, &s->keys);
     }
     return false;
 }
@@ -561,10 +596,10 @@ static void search(Reading *r, Op *outer, Scan *s)
         value_replace(r->net, outer->result[5], build_select(&b, found, small(r, &b, t, "one", 1), op_operand(outer, 5)));
 }
 
-static void search_blocks(Reading *r, Op *outer)
+/* `uses` may be those before the first search: a search only uses what the repeat that it replaces was already using. */
+static void search_blocks(Reading *r, const uint32_t *uses, Op *outer)
 {
     Scan s;
-    uint32_t *uses = network_count_uses(r->ctx->arena, r->net);
     for (uint32_t i = 0; i < 4 && i < outer->n_results; i++)
         if (uses[outer->result[i]] > 0)
             return;
@@ -580,7 +615,9 @@ static void search_blocks(Reading *r, Op *outer)
 
 bool pass_read_bits(Network *net, PassContext *ctx)
 {
-    Reading r = {.net = net, .ctx = ctx};
+    uint32_t n = (uint32_t)net->values.len;
+    Reading r = {.net = net, .ctx = ctx, .n_values = n, .known_of = NEW_ARRAY(ctx->arena, n, uint32_t),
+                 .slot_of = NEW_ARRAY(ctx->arena, n, uint32_t)};
     Vec(Op *) affines = {0}, repeats = {0};
     OpWalk walk;
     FOR_EACH_OP(walk, op, net) {
@@ -592,7 +629,8 @@ bool pass_read_bits(Network *net, PassContext *ctx)
     for (size_t i = 0; i < affines.len; i++)
         look_up(&r, affines.at[i]);
     network_settle(net);
+    const uint32_t *uses = repeats.len ? network_count_uses(ctx->arena, net) : NULL;
     for (size_t i = 0; i < repeats.len; i++)
-        search_blocks(&r, repeats.at[i]);
+        search_blocks(&r, uses, repeats.at[i]);
     return r.changed;
 }

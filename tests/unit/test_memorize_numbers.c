@@ -5,7 +5,7 @@
  *   every integer       small types, all of their values
  *   the range of x      a box or the whole type: no number wraps that a relu reads
  *   native code         is the interpreter, counts included
- *   read-bits           the same without reading a bit, and that it does not
+ *   read-bits           the same without reading a bit, and that it does not; large networks that have nothing to read
  *   figures             what --pass-stats says of neurons, parameters and depth is counted in the IR, and within the bounds of the papers
  *   depths              `depth = L` at five depths: every key right, at most L layers
  *
@@ -643,6 +643,57 @@ static void test_depths(void)
     }
 }
 
+/* ---- read-bits: large networks that have nothing to read ---- */
+
+/* The pass gets through a network of this text; takes `text`. */
+static void check_text(FILE *f, char **text, size_t *len)
+{
+    fclose(f);
+    Case c = case_new(0);
+    c.m = ir_read_text(c.arena, c.diags, "t", *text, *len);
+    free(*text);
+    if (!c.m || !pipeline_run(c.m, c.diags, &(PipelineOptions){.passes = "read-bits", .dump = stderr}))
+        fail(&c, "not made");
+    else if (has_op(c.m->networks.at[0], OP_search))
+        fail(&c, "a search");
+    else
+        CU_PASS("");
+    arena_free(c.arena);
+}
+
+/* Steps of a sum of very many: what the sum can be is not followed without end. */
+static void test_long_sum(void)
+{
+    enum { SUMS = 200000 };
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    fputs("format_version 1\nconst @ones : i64[1,1] = [[1]]\nconst @from : i64[1] = [6]\nconst @beyond : i64[1] = [5]\n"
+          "const @W : i64[1,1] = [[3]]\nconst @one : i64 = 1\nnetwork @n(%x: i8) -> (y: i64[1]) {\n%a0 = cast %x : i64\n%k = const @one : i64\n", f);
+    for (int i = 1; i <= SUMS; i++)
+        fprintf(f, "%%a%d = add %%a%d, %%k : i64\n", i, i - 1);
+    fprintf(f, "%%v = reshape %%a%d : i64[1]\n", SUMS);
+    fputs("%0 = affine %v, @ones, @from : i64[1]\n%1 = relu %0 : i64[1]\n%2 = affine %v, @ones, @beyond : i64[1]\n%3 = relu %2 : i64[1]\n"
+          "%s = sub %1, %3 : i64[1]\n%y = affine %s, @W : i64[1]\nreturn %y\n}\n", f);
+    check_text(f, &text, &len);
+}
+
+/* Very many repeats of five results that read no bit: each costs the same, in time and memory. */
+static void test_many_repeats(void)
+{
+    enum { REPEATS = 16000 };
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    fputs("format_version 1\nnetwork @n(%x: i32) -> (y: i32) {\n", f);
+    for (int i = 0; i < REPEATS; i++)
+        fprintf(f, "%%a%d, %%b%d, %%c%d, %%d%d, %%e%d = repeat %%x, %%x, %%x, %%x, %%x, n = 2 : i32, i32, i32, i32, i32 "
+                   "{ |%%i%d: idx[2], %%p%d: i32, %%q%d: i32, %%r%d: i32, %%s%d: i32, %%t%d: i32|\n yield %%q%d, %%r%d, %%s%d, %%t%d, %%p%d\n}\n",
+                i, i, i, i, i, i, i, i, i, i, i, i, i, i, i, i);
+    fprintf(f, "return %%e%d\n}\n", REPEATS - 1);
+    check_text(f, &text, &len);
+}
+
 /* ---- all of it ---- */
 
 void suite_memorize_numbers(void)
@@ -653,6 +704,8 @@ void suite_memorize_numbers(void)
     CU_add_test(s, "bits: random data", test_random_bits);
     CU_add_test(s, "read-bits: random data", test_random_read_bits);
     CU_add_test(s, "read-bits: every integer in blocks of several points", test_blocks);
+    CU_add_test(s, "read-bits: a long sum", test_long_sum);
+    CU_add_test(s, "read-bits: many repeats", test_many_repeats);
     CU_add_test(s, "native code", test_native);
     CU_add_test(s, "bits: every integer", test_every_integer_bits);
     CU_add_test(s, "sqrt: figures", test_figures_sqrt);
