@@ -422,7 +422,7 @@ static bool pays(const Job *job, const Plan *plan)
 
 typedef struct PlanList { Vec(Plan) plans; KnownList known; } PlanList;
 
-/* One region; false when an op is in the way and the regions have to be found again. */
+/* One region; false when an op is in the way, which is left out when the regions are found again. */
 static bool consider(const Job *job, const Region *r, OpList *without, PlanList *out)
 {
     Plan plan = {.region = r, .type = root_type(job, r)};
@@ -452,22 +452,32 @@ static bool consider(const Job *job, const Region *r, OpList *without, PlanList 
     return true;
 }
 
-/* Regions that pay, with their pieces; ops that integers could wrap in are left out one after the other. */
-static RegionList make_plans(const Job *job, PlanList *out)
+static void explain_unsettled(const Job *job, const Region *r)
+{
+    diag_remark(job->ctx->diags, job->net->span, job->ctx->name,
+                "what depends on `%s` alone is left as written: too many of its operations could leave their type",
+                piecewise_name(job->net, r->root.base));
+}
+
+/* Regions that pay, with their pieces. Ops that integers could wrap in are left out, in every try one of each region, which changes no
+ * other region; what is not settled by the last try stays as written. */
+static void make_plans(const Job *job, PlanList *out)
 {
     OpList without = {0};
-    for (int tries = 0; tries < MOST_TRIES; tries++) {
+    bool settled = false;
+    for (int tries = 1; !settled && tries <= MOST_TRIES; tries++) {
         RegionList list = find_regions(job->ctx->arena, job->net, &without);
         *out = (PlanList){0};
-        bool settled = true;
-        for (size_t i = 0; settled && i < list.regions.len; i++)
-            if (may_pay(&list.regions.at[i]))
-                settled = consider(job, &list.regions.at[i], &without, out);
-        if (settled)
-            return list;
+        settled = true;
+        for (size_t i = 0; i < list.regions.len; i++) {
+            const Region *r = &list.regions.at[i];
+            if (!may_pay(r) || consider(job, r, &without, out))
+                continue;
+            settled = false;
+            if (tries == MOST_TRIES)
+                explain_unsettled(job, r);
+        }
     }
-    *out = (PlanList){0};
-    return (RegionList){0};
 }
 
 /* B(before) + B(after) joins the error; without it, regions of floats stay. */
