@@ -111,7 +111,7 @@ static bool float_range(const Job *job, Plan *plan, double *lo, double *hi, doub
 static bool make_cells(const Job *job, Plan *plan, int32_t scale, long double most)
 {
     const Region *r = plan->region;
-    plan->cells = cells_new(job->ctx->arena, job->net, plan->floats, scale, most);
+    plan->cells = cells_new(plan->scratch, job->net, plan->floats, scale, most);
     if (type_count(value_type(job->net, r->root.base)) == 1)
         cells_set_root(plan->cells, r->root.base, 1);
     for (size_t i = 0; i < r->ops.len; i++) {
@@ -423,9 +423,9 @@ static bool pays(const Job *job, const Plan *plan)
 typedef struct PlanList { Vec(Plan) plans; KnownList known; } PlanList;
 
 /* One region; false when an op is in the way, which is left out when the regions are found again. */
-static bool consider(const Job *job, const Region *r, OpList *without, PlanList *out)
+static bool consider_in(const Job *job, Arena *scratch, const Region *r, OpList *without, PlanList *out)
 {
-    Plan plan = {.region = r, .type = root_type(job, r)};
+    Plan plan = {.region = r, .type = root_type(job, r), .scratch = scratch};
     const Op *culprit = NULL;
     const char *why = NULL;
     plan.floats = type_is_float(plan.type);
@@ -445,11 +445,24 @@ static bool consider(const Job *job, const Region *r, OpList *without, PlanList 
     if (why && r->kinked)
         diag_remark(job->ctx->diags, job->net->span, job->ctx->name, "what depends on `%s` alone is left as written: %s",
                     piecewise_name(job->net, r->root.base), why);
+    plan.cells = NULL;
+    plan.scratch = NULL;
     if (fine && pays(job, &plan))
         vec_push(job->ctx->arena, out->plans, plan);
     else
         out->known.values.len = known;
     return true;
+}
+
+/* Cells have tables of all values of the network: too much to keep for every region. */
+static bool consider(const Job *job, const Region *r, OpList *without, PlanList *out)
+{
+    Arena *scratch = arena_new(job->ctx->arena);
+    if (!scratch)
+        arena_exhausted(job->ctx->arena);
+    bool settled = consider_in(job, scratch, r, without, out);
+    arena_free(scratch);
+    return settled;
 }
 
 static void explain_unsettled(const Job *job, const Region *r)
