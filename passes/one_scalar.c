@@ -19,6 +19,8 @@ typedef struct Finder {
     const Network *net;
     const OpList *without;
     uint32_t *root;               /* by Value */
+    uint32_t *last;               /* by Value: the root that was made of an element of it last */
+    Vec(uint32_t) earlier;        /* by root: the one before of the same value */
     RegionList list;
 } Finder;
 
@@ -28,14 +30,16 @@ static uint32_t new_root(Finder *f, Value base, uint64_t element)
 {
     Region r = {.root = {base, element}};
     vec_push(f->arena, f->list.regions, r);
+    vec_push(f->arena, f->earlier, f->last[base]);
+    f->last[base] = (uint32_t)f->list.regions.len;
     return (uint32_t)f->list.regions.len;
 }
 
 static uint32_t root_of_element(Finder *f, Value base, uint64_t element)
 {
-    for (size_t i = 0; i < f->list.regions.len; i++)
-        if (f->list.regions.at[i].root.base == base && f->list.regions.at[i].root.element == element)
-            return (uint32_t)i + 1;
+    for (uint32_t i = f->last[base]; i; i = f->earlier.at[i - 1])
+        if (f->list.regions.at[i - 1].root.element == element)
+            return i;
     return new_root(f, base, element);
 }
 
@@ -131,7 +135,8 @@ static bool *values_that_are_the_root(Finder *f)
 
 RegionList find_regions(Arena *arena, const Network *net, const OpList *without)
 {
-    Finder f = {.arena = arena, .net = net, .without = without, .root = NEW_ARRAY(arena, net->values.len, uint32_t)};
+    Finder f = {.arena = arena, .net = net, .without = without, .root = NEW_ARRAY(arena, net->values.len, uint32_t),
+                .last = NEW_ARRAY(arena, net->values.len, uint32_t)};
     for (size_t v = 0; v < net->values.len; v++)
         f.root[v] = MANY;         /* also what is defined in regions */
     for (uint32_t i = 0; i < net->n_inputs; i++)

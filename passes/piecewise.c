@@ -111,7 +111,7 @@ static bool float_range(const Job *job, Plan *plan, double *lo, double *hi, doub
 static bool make_cells(const Job *job, Plan *plan, int32_t scale, long double most)
 {
     const Region *r = plan->region;
-    plan->cells = cells_new(job->ctx->arena, job->net, plan->floats, scale, most);
+    plan->cells = cells_new(plan->scratch, job->net, plan->floats, scale, most);
     if (type_count(value_type(job->net, r->root.base)) == 1)
         cells_set_root(plan->cells, r->root.base, 1);
     for (size_t i = 0; i < r->ops.len; i++) {
@@ -422,10 +422,10 @@ static bool pays(const Job *job, const Plan *plan)
 
 typedef struct PlanList { Vec(Plan) plans; KnownList known; } PlanList;
 
-/* One region; false when an op is in the way and the regions have to be found again. */
-static bool consider(const Job *job, const Region *r, OpList *without, PlanList *out)
+/* One region; false when an op is in the way, which is left out when the regions are found again. */
+static bool consider_in(const Job *job, Arena *scratch, const Region *r, OpList *without, PlanList *out)
 {
-    Plan plan = {.region = r, .type = root_type(job, r)};
+    Plan plan = {.region = r, .type = root_type(job, r), .scratch = scratch};
     const Op *culprit = NULL;
     const char *why = NULL;
     plan.floats = type_is_float(plan.type);
@@ -445,6 +445,8 @@ static bool consider(const Job *job, const Region *r, OpList *without, PlanList 
     if (why && r->kinked)
         diag_remark(job->ctx->diags, job->net->span, job->ctx->name, "what depends on `%s` alone is left as written: %s",
                     piecewise_name(job->net, r->root.base), why);
+    plan.cells = NULL;
+    plan.scratch = NULL;
     if (fine && pays(job, &plan))
         vec_push(job->ctx->arena, out->plans, plan);
     else
@@ -452,22 +454,43 @@ static bool consider(const Job *job, const Region *r, OpList *without, PlanList 
     return true;
 }
 
-/* Regions that pay, with their pieces; ops that integers could wrap in are left out one after the other. */
-static RegionList make_plans(const Job *job, PlanList *out)
+/* Cells have tables of all values of the network: too much to keep for every region. */
+static bool consider(const Job *job, const Region *r, OpList *without, PlanList *out)
+{
+    Arena *scratch = arena_new(job->ctx->arena);
+    if (!scratch)
+        arena_exhausted(job->ctx->arena);
+    bool settled = consider_in(job, scratch, r, without, out);
+    arena_free(scratch);
+    return settled;
+}
+
+static void explain_unsettled(const Job *job, const Region *r)
+{
+    diag_remark(job->ctx->diags, job->net->span, job->ctx->name,
+                "what depends on `%s` alone is left as written: too many of its operations could leave their type",
+                piecewise_name(job->net, r->root.base));
+}
+
+/* Regions that pay, with their pieces. Ops that integers could wrap in are left out, in every try one of each region, which changes no
+ * other region; what is not settled by the last try stays as written. */
+static void make_plans(const Job *job, PlanList *out)
 {
     OpList without = {0};
-    for (int tries = 0; tries < MOST_TRIES; tries++) {
+    bool settled = false;
+    for (int tries = 1; !settled && tries <= MOST_TRIES; tries++) {
         RegionList list = find_regions(job->ctx->arena, job->net, &without);
         *out = (PlanList){0};
-        bool settled = true;
-        for (size_t i = 0; settled && i < list.regions.len; i++)
-            if (may_pay(&list.regions.at[i]))
-                settled = consider(job, &list.regions.at[i], &without, out);
-        if (settled)
-            return list;
+        settled = true;
+        for (size_t i = 0; i < list.regions.len; i++) {
+            const Region *r = &list.regions.at[i];
+            if (!may_pay(r) || consider(job, r, &without, out))
+                continue;
+            settled = false;
+            if (tries == MOST_TRIES)
+                explain_unsettled(job, r);
+        }
     }
-    *out = (PlanList){0};
-    return (RegionList){0};
 }
 
 /* B(before) + B(after) joins the error; without it, regions of floats stay. */

@@ -27,6 +27,7 @@ typedef struct Plan {
     const Region *region;
     Type type;                    /* of the scalar: an element */
     bool floats, boxed;           /* boxed: only right inside the box */
+    Arena *scratch;               /* the cells', which stand only until the leaves are chosen */
     Cells *cells;
     Limb *lo;
     uint32_t lo_limbs, n_watched;

@@ -165,13 +165,22 @@ static bool is_shift(const Plan *plan, const Leaf *leaf)
     return true;
 }
 
+/* A stack has one dimension more, so what has all of them already is stored flat. */
+static Type stored_shape(Type t) { return t.rank < IR_MAX_RANK ? t : type_vector(type_element(t), (uint32_t)type_count(t)); }
+
+static Value in_shape(Builder *b, Value v, Type t)
+{
+    return value_type(b->net, v).rank == t.rank ? v : build_reshape(b, v, t.rank, t.dim);
+}
+
 /* A label; or slope · x + offset, of floats in f64. */
 static Value build_leaf(Job *job, Builder *b, const Plan *plan, const Leaf *leaf, Value x, Value slot)
 {
-    Type t = value_type(job->net, leaf->old), element = type_element(t), inner = plan->floats ? type_f64() : element;
+    Type whole = value_type(job->net, leaf->old), element = type_element(whole), inner = plan->floats ? type_f64() : element;
+    Type t = stored_shape(whole);
     const char *name = str_dup(job->ctx->arena, name_or(job->net, leaf->old, "y"));
     if (leaf->constant)
-        return build_row(b, make_part(job, plan, leaf, PART_LABEL, t, name), slot);
+        return in_shape(b, build_row(b, make_part(job, plan, leaf, PART_LABEL, t, name), slot), whole);
     Value y = build_cast(b, x, inner);
     if (!is_shift(plan, leaf)) {
         Value slope = build_row(b, make_part(job, plan, leaf, PART_SLOPE, type_with_dims(leaf->stored_a, t.rank, t.dim), name), slot);
@@ -180,7 +189,7 @@ static Value build_leaf(Job *job, Builder *b, const Plan *plan, const Leaf *leaf
         y = build_splat(b, y, type_with_dims(inner, t.rank, t.dim));
     }
     Value offset = build_row(b, make_part(job, plan, leaf, PART_OFFSET, type_with_dims(leaf->stored_b, t.rank, t.dim), name), slot);
-    return build_cast(b, build_binary(b, OP_add, y, build_cast(b, offset, inner)), element);
+    return in_shape(b, build_cast(b, build_binary(b, OP_add, y, build_cast(b, offset, inner)), element), whole);
 }
 
 static void build_leaves(Job *job, Builder *b, const Plan *plan, Value *out)
