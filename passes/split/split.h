@@ -1,0 +1,119 @@
+/* split.h — private to passes/split/: what its files hand to each other, in the order in which data flow.
+ *
+ *      chain.c      a network that is layers of affine maps and relus               Network  →  Chain
+ *      bounds.c     which relus are decided on a box                                 Chain, box  →  Facts
+ *      leaf_cost.c  the cheapest way to evaluate what is left                        Facts  →  LeafCode
+ *      grow.c       cuts, best first                                                 Chain  →  Growth
+ *      choose.c     which of its nodes are leaves, and whose code they run           Growth, budgets  →  Split
+ *      leaf.c       that code as matrices, and how far they can be off               Facts, LeafCode  →  Leaf
+ *      emit.c       classes of leaves of one shape, as IR                            Split  →  Network
+ *      split.c      the pass
+ *
+ * Numbers are doubles; the elements of f32 networks are exact in them. All is on the caller's arenas.
+ */
+#ifndef CNET_PASSES_SPLIT_H
+#define CNET_PASSES_SPLIT_H
+
+#include "../passes.h"
+
+/* ---- chain.c ---------------------------------------------------------------------------------------------------------------------- */
+
+/* z = weight · h + bias, then relu or nothing. */
+typedef struct ChainLayer {
+    uint32_t rows, cols;
+    const double *weight, *bias;  /* [rows][cols], [rows]: exactly what is stored */
+    bool relu;
+    uint64_t nonzeros;            /* of the weights, and where they lie: row r has columns column[start[r]] … column[start[r + 1] − 1] */
+    const uint64_t *start;
+    const uint32_t *column;
+} ChainLayer;
+
+typedef enum Winner { WINNER_none, WINNER_argmax, WINNER_argmin } Winner;
+
+/* A network of one input vector and one output vector, every layer of which is affine, with a relu behind it or none. */
+typedef struct Chain {
+    uint32_t n_layers;
+    ChainLayer *layer;
+    uint32_t n_inputs, n_outputs;
+    const double *lo, *hi;        /* the input box, exactly as the guard tests it; lo == hi: that input is a constant */
+    uint32_t n_neurons;           /* rows of all layers; neuron first[l] + r is row r of layer l */
+    uint32_t *first;
+    Winner winner;                /* not none: only the index of the winning output leaves; for argmin the last layer is *negated* here, so that
+                                     the greatest wins everywhere below, ties to the lowest index */
+    Type element;                 /* of the input, the output and everything between: f32 or f64 */
+    Value input, output;          /* in the IR: a vector of n_inputs; the last layer's value, or the winner's index as it is returned */
+    Vec(Op *) ops;                /* from input to output, in order: what a split takes the place of */
+    uint64_t dense_ops;           /* as counted at -O0, the winner's comparisons included */
+    uint64_t dense_bytes;
+} Chain;
+
+/* False when the network is none, with the reason in `why` (a clause that a remark ends with). */
+bool chain_of(Arena *arena, const Network *net, Chain *out, const char **why);
+
+/* ---- bounds.c: design: back-substitution, CROWN (Zhang et al., 1811.00866) ---------------------------------------------------------- */
+
+typedef enum State { STATE_OFF, STATE_ON, STATE_UNSTABLE } State;     /* rows of layers without a relu are always on */
+
+/* What holds for every input in a box, in real arithmetic: by neuron, lo <= z <= hi, outward rounded; alive: by output, whether it may win
+ * (all, without a winner). */
+typedef struct Facts { uint8_t *state; double *lo, *hi; uint8_t *alive; } Facts;
+
+Facts facts_new(Arena *arena, const Chain *chain);        /* nothing is known: unstable, ±infinity, alive */
+void facts_copy(const Chain *chain, Facts *to, const Facts *from);
+
+/* Buffers of bounds_tighten: one for each thread. */
+typedef struct BoundsScratch BoundsScratch;
+BoundsScratch *bounds_scratch(Arena *arena, const Chain *chain);
+/* Adds what can be proven on the box lo … hi (a part of the box for which `facts` hold already). Only what is unstable is computed. */
+void bounds_tighten(const Chain *chain, BoundsScratch *scratch, const double *lo, const double *hi, Facts *facts);
+
+/* ---- leaf_cost.c ---------------------------------------------------------------------------------------------------------------------- */
+
+/* How a leaf evaluates what its facts leave. There is a basis, at first the free inputs (lo < hi). For each layer but the last: its unstable
+ * rows are sums over the basis, with a relu. If the layer is *kept*, its rows that are on are sums too, and both are the new basis; if it is
+ * *folded*, the unstable ones are added to the basis, and rows that are on become affine maps of it. A layer without rows makes what follows
+ * constant. The outputs are sums over the last basis: all of them; or with a winner among k that are alive k − 1 differences to the first. */
+typedef struct LeafCode {
+    uint64_t kept;                /* bit l: layer l is kept */
+    double mean;                  /* expected operations: half of the relus are active */
+    uint32_t worst;               /* operations when all are */
+    uint32_t words;               /* stored numbers: weights and biases */
+} LeafCode;
+
+/* The cheapest, by expected operations (all sets of kept layers up to 10 of them, greedily beyond). */
+LeafCode leaf_code(const Chain *chain, const uint8_t *state, const uint8_t *alive);
+
+/* ---- grow.c, choose.c ------------------------------------------------------------------------------------------------------------------ */
+
+/* A piece of code that leaves run: what its facts leave of the network. */
+typedef struct Code {
+    const uint8_t *state, *alive; /* as in Facts */
+    const double *lo, *hi;        /* a box around every leaf that runs it (state and alive hold there), ends of the input's type */
+    double share;                 /* of the inputs, as expected */
+    LeafCode how;
+} Code;
+
+/* The tree as it will be emitted. A node sends x left if x[coordinate] <= cut, a number of the input's type; lo < cut < hi of its box. */
+typedef struct SplitNode { uint32_t coordinate; double cut; int32_t child[2]; } SplitNode;     /* child < 0: leaf ~child; parents first */
+typedef struct Split {
+    uint32_t n_nodes, n_leaves, n_codes;
+    SplitNode *node;
+    uint32_t *code;               /* by leaf */
+    double *share;                /* by leaf */
+    Code *codes;
+} Split;
+
+/* ---- emit.c ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* What came of it, for remarks and headers. */
+typedef struct Emitted {
+    double certified;             /* |compiled − real| over the box, proven; with a winner: how far its score can lie below the greatest */
+    double source;                /* |source − real| likewise, by a forward analysis of each leaf's box */
+    uint32_t classes;
+    uint64_t bytes;               /* of the tree and the leaves */
+} Emitted;
+
+/* Builds tree and leaves in place of chain->ops (with --outside=dense those stay in the arm that answers outside the box). */
+bool split_emit(Network *net, PassContext *ctx, const Chain *chain, const Split *split, Emitted *out);
+
+#endif
