@@ -18,7 +18,8 @@
     X(batch) \
     X(tree) \
     X(search) \
-    X(piecewise)
+    X(piecewise) \
+    X(split_chain)
 #define DECLARE(name) void suite_##name(void);
 SUITES(DECLARE)
 
