@@ -303,7 +303,7 @@ static bool works_in_place(const Op *op)
         return true;
     case OP_const: case OP_row: case OP_field: case OP_affine: case OP_matmul: case OP_matmix: case OP_cmp: case OP_select: case OP_cast:
     case OP_dot: case OP_reduce: case OP_argmax: case OP_argmin: case OP_reshape: case OP_transpose: case OP_concat:
-    case OP_slice: case OP_splat: case OP_index: case OP_active: case OP_size: case OP_weigh: case OP_test: case OP_topk:
+    case OP_slice: case OP_splat: case OP_index: case OP_active: case OP_extend: case OP_size: case OP_weigh: case OP_test: case OP_topk:
     case OP_descend: case OP_search: case OP_memorize: case OP_within: case OP_if: case OP_case: case OP_repeat: case OP_each: case OP_call: case OP_yield: case OP_return:
     case OP_refuse: case OP_tally: case OP__COUNT:
         return false;
@@ -456,6 +456,22 @@ static bool walks_the_set(const Plan *plan, const Op *affine)
     return how != LOWER_dense && how != LOWER_gather;
 }
 
+/* What is made of a set is a reason to have it only if it is wanted itself. */
+static void want_sets(Planner *p, const Op *op)
+{
+    uint8_t *wanted = p->plan->wanted;
+    for (uint32_t i = 0; i < op->n_operands; i++) {
+        if (!op->operand[i] || value_type(p->net, op_operand(op, i)).elem != ELEM_SET)
+            continue;
+        bool made_of_it = op->kind == OP_size || op->kind == OP_weigh || op->kind == OP_extend || op->kind == OP_and || op->kind == OP_or ||
+                          op->kind == OP_xor;
+        if (made_of_it)
+            wanted[op_operand(op, i)] |= wanted[op->result[0]];
+        else if (op->kind != OP_affine || i != AFFINE_cols || walks_the_set(p->plan, op))
+            wanted[op_operand(op, i)] |= WANTED_counted | WANTED_plain;
+    }
+}
+
 static void want(Planner *p)
 {
     uint8_t *wanted = p->plan->wanted;
@@ -468,15 +484,11 @@ static void want(Planner *p)
     for (Value v = 1; v < p->n; v++)
         if (value_type(p->net, v).elem == ELEM_SET)
             wanted[v] = 0;
+    Vec(const Op *) ops = {0};
     FOR_EACH_OP(walk, op, p->net)
-        for (uint32_t i = 0; i < op->n_operands; i++) {
-            if (!op->operand[i] || value_type(p->net, op_operand(op, i)).elem != ELEM_SET)
-                continue;
-            if (op->kind == OP_size || op->kind == OP_weigh)
-                wanted[op_operand(op, i)] |= wanted[op->result[0]];
-            else if (op->kind != OP_affine || i != AFFINE_cols || walks_the_set(p->plan, op))
-                wanted[op_operand(op, i)] |= WANTED_counted | WANTED_plain;
-        }
+        vec_push(p->arena, ops, op);
+    while (ops.len > 0)                           /* users before what they use */
+        want_sets(p, ops.at[--ops.len]);
 }
 
 static Plan plan_of(Arena *arena, const Target *target, const Network *net, bool apart)

@@ -154,7 +154,7 @@ static LLVMValueRef apply(Fn *f, const Op *op, Type t, LLVMValueRef *a, uint32_t
         return a[0];
     case OP_const: case OP_row: case OP_field: case OP_affine: case OP_matmul: case OP_matmix: case OP_dot: case OP_reduce: case OP_argmax:
     case OP_argmin: case OP_reshape: case OP_transpose: case OP_concat: case OP_slice: case OP_index: case OP_active:
-    case OP_size: case OP_weigh: case OP_test: case OP_topk: case OP_descend: case OP_search: case OP_memorize: case OP_within: case OP_if: case OP_case: case OP_repeat:
+    case OP_extend: case OP_size: case OP_weigh: case OP_test: case OP_topk: case OP_descend: case OP_search: case OP_memorize: case OP_within: case OP_if: case OP_case: case OP_repeat:
     case OP_each: case OP_call: case OP_yield: case OP_return: case OP_refuse: case OP_tally: case OP__COUNT:
         break;
     }
@@ -227,6 +227,8 @@ static void map(Fn *f, Map *m, uint64_t n, bool padded)
 void be_elementwise(Fn *f, const Op *op)
 {
     Type result = value_type(f->net, op->result[0]);
+    if (result.elem == ELEM_SET && be_short_sets(f, op))
+        return;
     Value typed = op_operand(op, op->kind == OP_select ? 1 : 0);
     Map m = {.op = op, .n_in = op->n_operands, .operand = type_element(value_type(f->net, typed)), .result = type_element(result)};
     for (uint32_t k = 0; k < m.n_in; k++) {

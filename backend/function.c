@@ -180,7 +180,7 @@ static void emit_op(Fn *f, const Op *op)
     case OP_reshape: case OP_transpose: case OP_concat: case OP_slice: case OP_index:
         be_shape(f, op);
         return;
-    case OP_argmax: case OP_argmin: case OP_active: case OP_size: case OP_weigh: case OP_test: case OP_topk: case OP_descend: case OP_search:
+    case OP_argmax: case OP_argmin: case OP_active: case OP_extend: case OP_size: case OP_weigh: case OP_test: case OP_topk: case OP_descend: case OP_search:
     case OP_within:
         be_selection(f, op);
         return;

@@ -330,6 +330,9 @@ LLVMValueRef be_wide_div(Fn *f, Type t, LLVMValueRef a, LLVMValueRef b);     /* 
 LLVMValueRef be_math(Fn *f, OpKind kind, ElemKind type, LLVMValueRef x, uint32_t lanes);   /* math.c */
 void be_shape(Fn *f, const Op *op);                   /* shape.c */
 void be_selection(Fn *f, const Op *op);               /* selection.c */
+void be_extend(Fn *f, const Op *op);                  /* sets.c */
+/* Of sets that are one word, and of those that nobody wants: makes op's result (and, or, xor). False: be_elementwise has to. */
+bool be_short_sets(Fn *f, const Op *op);
 void be_field(Fn *f, const Op *op);                   /* field.c */
 void be_search(Fn *f, const Op *op);                  /* search.c */
 void be_descend(Fn *f, const Op *op);                 /* tree.c: by a table */

@@ -11,17 +11,70 @@
  */
 #include "gen.h"
 
+enum { MOST_SETS = 4096 };
+
+/* Elements from … from + n - 1 of a vector. */
+typedef struct Part { Value of; uint64_t from, n; } Part;
+
+/* The same elements, as deep in concatenations and slices of vectors as they can be found. */
+static Part traced(const Network *net, Part p)
+{
+    for (const Op *op = value_op(net, p.of); op && (op->kind == OP_concat || op->kind == OP_slice); op = value_op(net, p.of)) {
+        if (value_type(net, p.of).rank != 1)
+            return p;
+        if (op->kind == OP_slice) {
+            p = (Part){op_operand(op, 0), p.from + (uint64_t)op->attr[0].list[0], p.n};
+            continue;
+        }
+        uint32_t i = 0;
+        uint64_t from = p.from, len = type_count(value_type(net, op_operand(op, 0)));
+        while (i + 1 < op->n_operands && from >= len) {
+            from -= len;
+            len = type_count(value_type(net, op_operand(op, ++i)));
+        }
+        if (from + p.n > len)
+            return p;
+        p = (Part){op_operand(op, i), from, p.n};
+    }
+    return p;
+}
+
+static Part part_of(const Network *net, Value v)
+{
+    return traced(net, (Part){v, 0, type_count(value_type(net, v))});
+}
+
+/* Whether x is zero wherever the set has no member: it is the activity of x, or made of such sets. No more than *budget sets are looked at:
+ * texts may make them of each other in any way. */
+static bool outside_is_zero(const Network *net, Value s, Part x, uint32_t *budget)
+{
+    const Op *set = value_op(net, s);
+    if (*budget == 0)
+        return false;
+    --*budget;
+    if (set && set->kind == OP_extend) {
+        uint64_t before = (uint64_t)set->attr[0].i, n = value_type(net, op_operand(set, 0)).n;
+        return outside_is_zero(net, op_operand(set, 0), traced(net, (Part){x.of, x.from + before, n}), budget);
+    }
+    if (set && set->kind == OP_and)
+        return outside_is_zero(net, op_operand(set, 0), x, budget) && outside_is_zero(net, op_operand(set, 1), x, budget);
+    if (!set || set->kind != OP_active)
+        return false;
+    Value tested = op_operand(set, 0);
+    Part here = part_of(net, tested);
+    const Op *source = value_op(net, tested);
+    bool is_activity = set->attr[0].i == ACTIVITY_nonzero || (set->attr[0].i == ACTIVITY_notle0 && source && source->kind == OP_relu);
+    return is_activity && here.of == x.of && here.from == x.from && here.n == x.n;
+}
+
 /* Whether walking all columns gives the bits of walking the set: what it leaves out are zeros of x itself, the weights are finite
  * (see the pass `skip`), and under fused contraction the sign of a zero sum, which may differ, is not seen. */
 static bool leaves_out_zeros(const Op *op, const bool *unseen)
 {
     const Network *net = op->parent->network;
-    Value x = op_operand(op, AFFINE_x), y = op->result[0];
-    const Op *set = value_op(net, op_operand(op, AFFINE_cols)), *source = value_op(net, x);
-    if (!set || set->kind != OP_active || op_operand(set, 0) != x)
-        return false;
-    Activity pred = (Activity)set->attr[0].i;
-    if (pred != ACTIVITY_nonzero && !(pred == ACTIVITY_notle0 && source && source->kind == OP_relu))
+    Value y = op->result[0];
+    uint32_t budget = MOST_SETS;
+    if (!outside_is_zero(net, op_operand(op, AFFINE_cols), part_of(net, op_operand(op, AFFINE_x)), &budget))
         return false;
     if (net->options.contract == CONTRACT_fma && type_is_float(value_type(net, y)) && !unseen[y])
         return false;

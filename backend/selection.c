@@ -290,6 +290,8 @@ void be_selection(Fn *f, const Op *op)
         topk(f, op);
     else if (op->kind == OP_active)
         active(f, op);
+    else if (op->kind == OP_extend)
+        be_extend(f, op);
     else if (op->kind == OP_size)
         size(f, op);
     else if (op->kind == OP_weigh)

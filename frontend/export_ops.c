@@ -255,7 +255,7 @@ const char *export_expression(Export *x, const Op *op)
     case OP_slice: return slice(x, op);
     case OP_splat: return splat(x, op);
     case OP_row: case OP_field: case OP_matmix: case OP_and: case OP_or: case OP_xor: case OP_shl: case OP_lshr: case OP_ord: case OP_index: case OP_active:
-    case OP_size: case OP_weigh: case OP_test: case OP_topk: case OP_descend: case OP_search: case OP_memorize: case OP_within: case OP_if: case OP_case: case OP_repeat:
+    case OP_extend: case OP_size: case OP_weigh: case OP_test: case OP_topk: case OP_descend: case OP_search: case OP_memorize: case OP_within: case OP_if: case OP_case: case OP_repeat:
     case OP_each: case OP_call: case OP_yield: case OP_return: case OP_refuse: case OP_tally: case OP__COUNT:
         break;
     }

@@ -10,7 +10,7 @@
 typedef enum Rule {
     RULE_CONSTANT, RULE_ELEMENT, RULE_FIELD, RULE_AFFINE, RULE_MATMUL, RULE_MATMIX, RULE_BINARY, RULE_UNARY, RULE_FLOATS, RULE_COMPARE,
     RULE_SELECT, RULE_CAST, RULE_BITS, RULE_SHIFT, RULE_ORDER, RULE_DOT, RULE_SCALAR, RULE_INDEX, RULE_RESHAPE, RULE_TRANSPOSE,
-    RULE_CONCAT, RULE_SLICE, RULE_SPLAT, RULE_ITEM, RULE_ACTIVE, RULE_SIZE, RULE_WEIGH, RULE_TEST, RULE_TOPK, RULE_DESCEND, RULE_SEARCH, RULE_MEMORIZE, RULE_WITHIN,
+    RULE_CONCAT, RULE_SLICE, RULE_SPLAT, RULE_ITEM, RULE_ACTIVE, RULE_EXTEND, RULE_SIZE, RULE_WEIGH, RULE_TEST, RULE_TOPK, RULE_DESCEND, RULE_SEARCH, RULE_MEMORIZE, RULE_WITHIN,
     RULE_REGION, RULE_CALL, RULE_NOTHING
 } Rule;
 
@@ -472,6 +472,18 @@ static bool infer_test(Infer *in)
     return result(in, type_int(1));
 }
 
+static bool infer_extend(Infer *in)
+{
+    Type s = operand(in, 0);
+    int64_t before = in->op->attr[0].i, after = in->op->attr[1].i;
+    if (s.elem != ELEM_SET)
+        FAIL("expected a set, found %s", show(in, s));
+    if (before < 0 || after < 0 || before > UINT32_MAX || after > UINT32_MAX || before + after + s.n > UINT32_MAX)
+        FAIL("%lld before and %lld after a %s: neither may be negative, and a set is of 4294967295 at most", (long long)before, (long long)after,
+             show(in, s));
+    return result(in, type_set((uint32_t)(before + after) + s.n));
+}
+
 static bool infer_weigh(Infer *in)
 {
     Type s = operand(in, 0), v = operand(in, 1);
@@ -550,6 +562,7 @@ bool op_infer(const Module *m, const Network *net, const OpInit *init, Type *res
         if (operand(in, 0).elem != ELEM_SET)
             FAIL("expected a set, found %s", show(in, operand(in, 0)));
         return result(in, type_int(32));
+    case RULE_EXTEND:    return infer_extend(in);
     case RULE_WEIGH:     return infer_weigh(in);
     case RULE_TEST:      return infer_test(in);
     case RULE_TOPK:      return infer_topk(in);

@@ -64,6 +64,7 @@ static StepRun *run_of(OpKind kind)
     case OP_splat:     return step_splat;
     case OP_index:     return step_index;
     case OP_active:    return step_active;
+    case OP_extend:    return step_extend;
     case OP_size:      return step_size;
     case OP_weigh:     return step_weigh;
     case OP_test:      return step_test;

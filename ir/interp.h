@@ -112,7 +112,7 @@ StepRun step_const, step_row, step_field, step_reshape, step_transpose, step_con
 
 /* ---- interp_choose.c: what is evaluated next ------------------------------------------------------------------------- */
 
-StepRun step_best, step_active, step_size, step_weigh, step_test, step_topk, step_descend, step_search, step_memorize, step_tally;
+StepRun step_best, step_active, step_extend, step_size, step_weigh, step_test, step_topk, step_descend, step_search, step_memorize, step_tally;
 /* The members of a set in ascending order; returns their number. */
 uint32_t set_members(const Slot *set, uint32_t *out);
 

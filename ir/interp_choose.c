@@ -53,6 +53,15 @@ void step_active(Interp *in, const Step *step)
         in->counted.cmp += x->count;
 }
 
+void step_extend(Interp *in, const Step *step)
+{
+    const Slot *s = step->operand[0], *r = step->result[0];
+    uint64_t before = (uint64_t)step->op->attr[0].i;
+    (void)in;
+    memset(r->at, 1, r->count);
+    memcpy(r->at + before, s->at, s->count);
+}
+
 void step_size(Interp *in, const Step *step)
 {
     const Slot *s = step->operand[0];

@@ -7,12 +7,16 @@
  *      %y = affine %x, @W, @b                =>      %s = active %x, pred = nonzero
  *      (%x an input, often zero)                     %y = affine %x, @W, @b, cols = %s
  *
+ *      %v = concat %x, %h                            %s = active %h, pred = notle0
+ *      %y = affine %v, @W, @b                =>      %t = extend %s, before = 3
+ *      (%h a relu, %x: f32[3] is none)               %y = affine %v, @W, @b, cols = %t
+ *
  *      %y = affine %x, @W                    =>      %y = affine %x, @W, zeros = skip
  *      (some of @W is exactly zero)
  *
- * The comparison of the relu has already decided its activity, so the first form costs nothing. Any other vector is tested,
- * one comparison an element, where that is expected to be less than what it saves (activity.h): twice the rows for each
- * zero. A set that is free stands beside its relu; one that costs stands where it is first needed.
+ * The comparison of the relu has already decided its activity, so the first form costs nothing. Nor does it where relus are parts of a
+ * vector: the other parts are evaluated whole. Any other vector is tested, one comparison an element, where that is expected to be less than what it saves (activity.h): twice
+ * the rows for each zero. A set that is free stands beside its relu or concatenation; one that costs stands where it is first needed.
  *
  * Legality: the bits stay. A term of a zero is W * 0 = ±0, because the weights are finite (a precondition, checked
  * here for each tensor: a remark says where it fails); adding ±0 changes no sum but the sign of a zero one, and chain 0,
@@ -27,7 +31,7 @@
 #include "activity.h"
 #include "pass_util.h"
 
-typedef struct Tested { const Block *block; Value set; } Tested;
+typedef struct Tested { const Block *block; Value set; bool asked, is_free; } Tested;
 
 typedef struct Skipper {
     Network *net;
@@ -62,24 +66,67 @@ static double saved_by_a_zero(const Skipper *s, const Op *op)
     return 2 * (double)const_nonzeros(W) / (double)type_count(value_type(s->net, op_operand(op, AFFINE_x)));
 }
 
+static Value free_set(Skipper *s, Value x);
+
+/* The members that the part's set has, and all of the other parts. */
+static Value build_extend(Builder *b, Value set, uint64_t before, uint64_t after)
+{
+    OpInit init = {.kind = OP_extend, .n_operands = 1, .operand = &set, .attr = {{.i = (int64_t)before}, {.i = (int64_t)after}}};
+    return before + after > 0 ? build_op(b, &init)->result[0] : set;
+}
+
+/* Of a vector in parts: where its relus are parts of it, or of its parts. */
+static Value joined_set(Skipper *s, Op *concat)
+{
+    uint64_t before = 0, all = type_count(value_type(s->net, concat->result[0]));
+    Value joined = 0;
+    Builder b = builder_before(concat->next);
+    for (uint32_t i = 0; i < concat->n_operands; i++) {
+        Value part = op_operand(concat, i), set = free_set(s, part);
+        uint64_t n = type_count(value_type(s->net, part));
+        if (set) {
+            set = build_extend(&b, set, before, all - before - n);
+            joined = joined ? build_binary(&b, OP_and, joined, set) : set;
+        }
+        before += n;
+    }
+    return joined;
+}
+
+/* The set that relus have decided, or 0. */
+static Value free_set(Skipper *s, Value x)
+{
+    Op *source = value_op(s->net, x);
+    if (x >= s->n_values || !source || value_type(s->net, x).rank != 1 || (source->kind != OP_relu && source->kind != OP_concat))
+        return 0;
+    Tested *known = &s->tested[x];
+    if (known->asked)
+        return known->is_free ? known->set : 0;
+    known->asked = true;
+    if (source->kind == OP_concat) {
+        known->set = joined_set(s, source);
+    } else {
+        Builder b = builder_before(source->next);
+        known->set = build_active(&b, x, ACTIVITY_notle0);
+    }
+    known->is_free = known->set != 0;
+    return known->set;
+}
+
 /* The set of x's active elements for `user`, or 0 when it does not pay. */
 static Value active_set(Skipper *s, Value x, const Op *user)
 {
-    Op *source = value_op(s->net, x);
     Tested *known = &s->tested[x];
-    if (source && source->kind == OP_relu) {
-        if (!known->set) {
-            Builder b = builder_before(source->next);
-            known->set = build_active(&b, x, ACTIVITY_notle0);
-        }
-        return known->set;
-    }
+    Value decided = free_set(s, x);
+    if (decided)
+        return decided;
     if (known->set && encloses(known->block, user->parent))
         return known->set;
     if (saved_by_a_zero(s, user) * s->zeros[x] <= 1)
         return 0;
     Builder b = builder_before((Op *)user);
-    *known = (Tested){user->parent, build_active(&b, x, ACTIVITY_nonzero)};
+    known->block = user->parent;
+    known->set = build_active(&b, x, ACTIVITY_nonzero);
     pass_stat(s->ctx, "vectors are tested for zeros", 1);
     return known->set;
 }

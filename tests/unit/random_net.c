@@ -533,7 +533,11 @@ static void make_set(Gen *g)
 {
     Value s = set_of(g, extent(g));
     uint32_t n = type_of(g, s).n;
-    if (n > 0 && chance(g, 50))
+    if (chance(g, 30)) {
+        uint32_t most = chance(g, 20) ? 200 : 5;             /* the words of a set are of 64 */
+        OpInit init = {.kind = OP_extend, .n_operands = 1, .operand = &s, .attr = {{.i = below(g, most)}, {.i = below(g, most)}}};
+        see(g, build_op(&g->b, &init)->result[0]);
+    } else if (n > 0 && chance(g, 50))
         see(g, build_binary(&g->b, OP_test, s, index_below(g, n)));
     else if (chance(g, 50))
         see(g, build_binary(&g->b, OP_weigh, s, value_of(g, type_vector(has(g, RANDOM_INTS) ? int_element(g) : type_int(32), n))));

@@ -2,6 +2,7 @@
  *
  *   random networks     every level this CPU has, both contractions, stack and scratch; statuses and tallies too
  *   counted networks    native counters = tallies = what the interpreter executed = the formula at the events <= the bound
+ *   sets made of sets   `extend` at every place of a word
  *   weights of sets     `weigh` for every width of element and every size around words and vectors
  *   dense layers        every size that makes another kernel: rows and columns around vectors, tiles and chains
  *   indices             inputs that are none are refused as the interpreter refuses them
@@ -214,6 +215,44 @@ static void test_weigh(void)
     }
     weight(3, 1, false);
     weight(5, 1, false);
+}
+
+/* ---- sets made of sets ------------------------------------------------------------------------------------------------------------ */
+
+/* The inputs above 0, extended, and what is in exactly one of that and of all inputs that are not 0: sizes and columns. */
+static void extended(uint32_t n, uint32_t before, uint32_t after)
+{
+    Case c = case_new(((uint64_t)n * 131 + before) * 131 + after);
+    uint64_t state = c.seed;
+    uint32_t all = before + n + after;
+    c.net = network_new(c.m, "n", NOWHERE);
+    Value x = network_add_input(c.net, "x", type_vector(type_f32(), n), 0, NOWHERE);
+    Value v = network_add_input(c.net, "v", type_vector(type_f32(), all), 0, NOWHERE);
+    network_add_output(c.net, "y", type_vector(type_f32(), 2), NOWHERE);
+    network_add_output(c.net, "size", type_int(32), NOWHERE);
+    network_add_output(c.net, "weight", type_int(64), NOWHERE);
+    Builder b = builder_at_end(c.net->body);
+    OpInit gt0 = {.kind = OP_active, .n_operands = 1, .operand = &x, .attr = {{.i = ACTIVITY_gt0}}};
+    OpInit nonzero = {.kind = OP_active, .n_operands = 1, .operand = &v, .attr = {{.i = ACTIVITY_nonzero}}};
+    Value s = build_op(&b, &gt0)->result[0], t = build_op(&b, &nonzero)->result[0];
+    OpInit extend = {.kind = OP_extend, .n_operands = 1, .operand = &s, .attr = {{.i = before}, {.i = after}}};
+    Value e = build_op(&b, &extend)->result[0], both = build_binary(&b, OP_xor, e, t);
+    Value y = build_affine(&b, v, numbers(&c, type_matrix(type_f32(), 2, all), &state, false), 0, 1);
+    value_op(c.net, y)->operand[AFFINE_cols] = e;
+    Value w = build_const(&b, numbers(&c, type_vector(type_int(64), all), &state, false));
+    build_return(&b, 3, (Value[]){y, build_unary(&b, OP_size, both), build_binary(&b, OP_weigh, e, w)}, 0);
+    network_done(c.net);
+    check(&c, 3);
+    arena_free(c.arena);
+}
+
+static void test_extend(void)
+{
+    static const uint32_t sizes[] = {0, 1, 5, 32, 63, 64, 65, 130}, ends[] = {0, 1, 31, 62, 63, 64, 65, 128, 200};
+    uint32_t n_ends = sizeof ends / sizeof *ends;
+    for (uint32_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (uint32_t k = 0; k < n_ends; k++)
+            extended(sizes[i], ends[k], ends[(k * 5 + i) % n_ends]);
 }
 
 /* ---- dense layers of every shape --------------------------------------------------------------------------------------------- */
@@ -520,6 +559,7 @@ void suite_backend(void)
     CU_add_test(s, "zero weights", test_zero_weights);
     CU_add_test(s, "long bodies", test_long_bodies);
     CU_add_test(s, "counted", test_counted);
+    CU_add_test(s, "sets made of sets", test_extend);
     CU_add_test(s, "weights of sets", test_weigh);
     CU_add_test(s, "layers of every shape", test_shapes);
     CU_add_test(s, "integers of many words", test_many_words);

@@ -420,6 +420,12 @@ static void choosing(void)
          "%y = weigh %s, %v : i65"), V(1, 1), V(5), CMP(2), 0},
         {"the empty set weighs nothing", NET("%x: f32[2], %v: i32[2]", "i32", "%s = active %x, pred = gt0 : set[2]\n%y = weigh %s, %v : i32"), V(0, 0, 5, 6),
          V(0), CMP(2), 0},
+        {"extend", WITH("const @v : i32[6] = [1, 10, 100, 1000, 10000, 100000]", "%x: f32[3]", "i32", "%s = active %x, pred = gt0 : set[3]\n"
+         "%t = extend %s, before = 2, after = 1 : set[6]\n%v = const @v : i32[6]\n%y = weigh %t, %v : i32"), V(1, 0, 2), V(110111), CMP(3), 0},
+        {"extend by nothing", NET("%x: f32[2]", "i32", "%s = active %x, pred = gt0 : set[2]\n%t = extend %s : set[2]\n%y = size %t : i32"), V(1, 0),
+         V(1), CMP(2), 0},
+        {"extend the empty set", NET("%x: f32[0]", "i32", "%s = active %x, pred = gt0 : set[0]\n%t = extend %s, before = 3, after = 4 : set[7]\n"
+         "%y = size %t : i32"), V(0), V(7), CMP(0), 0},
         {"topk", NET("%x: f32[5]", "f32[3]", "%k, %y = topk %x, k = 3 : idx[5][3], f32[3]"), V(2, NaN, 3, INF, 3), V(INF, 3, 3), CMP(9), 0},
         {"topk's indices, NaN last", NET("%x: f32[4]", "idx[4][4]", "%y, %v = topk %x, k = 4 : idx[4][4], f32[4]"), V(NaN, 1, NaN, 1), V(1, 3, 0, 2), CMP(6), 0},
         {"descend, right", WITH(TREE, "%x: i32[2]", "i32", DESCEND), V(6, 0), V(2), {.add = 3, .cmp = 1}, 0},
