@@ -19,7 +19,8 @@
     X(tree) \
     X(search) \
     X(piecewise) \
-    X(split_chain)
+    X(split_chain) \
+    X(split_bounds)
 #define DECLARE(name) void suite_##name(void);
 SUITES(DECLARE)
 
