@@ -171,6 +171,14 @@ bool out_commit_all(OutFile *const *files, size_t n, Diags *diags);
 /* Async-signal-safe: unlinks temporary files still open, for an interrupt handler. */
 void out_discard_pending(void);
 
+/* ---- parallel.c --------------------------------------------------------------------------------------------- */
+
+/* How many workers there are for `threads` asked for (0: one for each CPU), at least 1. */
+unsigned parallel_workers(unsigned threads);
+/* Calls job(data, i, worker) for all i < n, in any order, several at a time; worker < parallel_workers(threads) says whose buffers to use.
+ * Jobs are independent: what one leaves behind depends on i alone. They must neither allocate on an arena that others use, nor unwind. */
+void parallel_for(unsigned threads, size_t n, void (*job)(void *data, size_t i, unsigned worker), void *data);
+
 /* ---- hash.c ------------------------------------------------------------------------------------------------- */
 
 typedef struct Hash128 { uint64_t hi, lo; } Hash128;

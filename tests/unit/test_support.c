@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -1008,6 +1009,53 @@ static void test_checked_sizes(void)
 
 /* ---- the suite ---- */
 
+enum { JOBS = 1000 };
+
+/* One byte each, which nobody else touches. */
+typedef struct JobLog { uint8_t runs[JOBS], worker[JOBS]; } JobLog;
+
+static void note_job(void *data, size_t i, unsigned worker)
+{
+    JobLog *log = data;
+    log->runs[i]++;
+    log->worker[i] = (uint8_t)worker;
+}
+
+static bool every_job_ran_once(unsigned threads, size_t n)
+{
+    JobLog log = {{0}, {0}};
+    bool ok = true;
+    parallel_for(threads, n, note_job, &log);
+    for (size_t i = 0; i < JOBS; i++)
+        ok &= log.runs[i] == (i < n) && log.worker[i] < parallel_workers(threads);
+    return ok;
+}
+
+static void test_parallel_runs_every_job_once(void)
+{
+    static const unsigned threads[] = {0, 1, 2, 7, 100000};
+    for (size_t i = 0; i < LEN(threads); i++)
+        CU_ASSERT(every_job_ran_once(threads[i], 0) && every_job_ran_once(threads[i], 1) && every_job_ran_once(threads[i], JOBS));
+    CU_ASSERT(parallel_workers(0) >= 1 && parallel_workers(3) == 3);
+}
+
+/* Without room for the stack of a thread. */
+static void test_parallel_works_without_threads(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+    pid_t child = fork();
+    CU_ASSERT_FATAL(child >= 0);
+    if (child == 0) {
+        struct rlimit none = {1, 1};
+        setrlimit(RLIMIT_AS, &none);
+        _exit(every_job_ran_once(4, JOBS) ? 0 : 1);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+#endif
+}
+
 void suite_support(void)
 {
     static const struct { const char *name; void (*run)(void); } tests[] = {
@@ -1051,6 +1099,8 @@ void suite_support(void)
         {"writing reports failures", test_out_reports_failures},
         {"outputs are committed all or none", test_out_commits_all_or_none},
         {"an interrupt discards pending outputs", test_out_discard_pending},
+        {"parallel jobs run without threads", test_parallel_works_without_threads},      /* first: no stacks are kept yet */
+        {"parallel jobs run once each", test_parallel_runs_every_job_once},
         {"hashes are the specified ones", test_hash_is_the_specified_one},
         {"checked sizes", test_checked_sizes},
     };
