@@ -6,20 +6,20 @@
  *          state         hi <= 0: off, its h is 0;  lo >= 0: on, h = z;  else lines above and below relu on [lo, hi]
  *      winner:           class j is out where some out_j − out_i < 0, carried back as one form
  *
- * In: a chain, a part of its box, and what is known already. Out: more of it. The one idea: what is decided stays decided on every part of
- * the box, so a child computes only what its parent left open, and its lines are never worse.
+ * In: a chain, a part of its box, and what is known already. Out: more of it. The one idea: what is decided stays decided on every part
+ * of the box, so a child computes only what its parent left open, and its lines are never worse.
  *
  * Rounding. Everything is computed in doubles, in some order, and must hold for real numbers. For each row T is at least the sum of
  * the absolute values of all terms that its bounds are made of, lines included:
  *
- *      T(input) = max |x|        T(z_r) = |b_r| + Σ |W_rj| (T(z_j) + offset_j), over the j that are not off
+ *      T(x) = max |x|            T(z_r) = |b_r| + Σ |W_rj| (T(z_j) + offset_j), j not off
  *
- * T is also made at least |lo| and |hi|, and so |h|. A form that is carried back is, at each layer, a form with computed coefficients c: the lines
- * are chosen by *their* signs, so they hold; what is lost is |c' − exact c'| |h| for each next coefficient, and at most ν u |c| |W| with ν roundings
- * in the sum (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Added up over the layers that is γ(m) T, with m the sum of
- * all ν. What underflows loses 2^-1074 times some T, which 2^-1000 Σ T makes up for. Slopes are rounded up; any line above relu will do.
- *
- * No bound is taken from a number that is not finite.
+ * T is also made at least |lo| and |hi|, and so |h|. A form that is carried back is, at each layer, a form with computed coefficients c:
+ * the lines are chosen by *their* signs, so they hold; what is lost is |c' − exact c'| |h| for each next coefficient, at most
+ * ν u |c| |W| |h| with ν roundings in the sum (Higham, Accuracy and Stability of Numerical Algorithms, 3.1). Added up over the layers that
+ * is γ(m) T, with m the sum of all ν. What underflows loses 2^-1074 times some T, which 2^-1000 Σ T makes up for. Slopes are rounded up;
+ * any line above relu will do. Every T is at least 2^-500, and no bound is taken where it is 2^500 or more, or not finite: |c| T(h) <= T
+ * for each h on the way, so no coefficient overflows.
  */
 #include "forms.h"
 
@@ -29,7 +29,7 @@
 /* Above so many outputs that may win they are compared with one of them only. */
 enum { MOST_RIVALS = 24 };
 
-static const double LEAST = 0x1p-900, UNDERFLOW = 0x1p-1000;
+static const double LEAST = 0x1p-500, MOST = 0x1p500, UNDERFLOW = 0x1p-1000;
 
 struct BoundsScratch {
     Forms forms;
@@ -94,7 +94,7 @@ BoundsScratch *bounds_scratch(Arena *arena, const Chain *chain)
 static double slack(const BoundsScratch *s, double size, double roundings)
 {
     double mu = roundings * 0x1p-53;
-    return mu < 0x1p-10 ? 0x1.01p+0 * mu * size + UNDERFLOW * s->sizes : INFINITY;
+    return mu < 0x1p-10 && size < MOST ? 0x1.01p+0 * mu * size + UNDERFLOW * s->sizes : INFINITY;
 }
 
 /* Never worse, and nothing of what is not finite. */
@@ -134,7 +134,7 @@ static void feed_input(BoundsScratch *s, const Chain *chain)
     memcpy(s->hi, s->forms.hi, padded(n + 1) * sizeof(double));
     s->sizes = 1;
     for (uint32_t i = 0; i < padded(n + 1); i++) {
-        s->size[i] = fmax(fabs(s->lo[i]), fabs(s->hi[i]));
+        s->size[i] = fmax(LEAST, fmax(fabs(s->lo[i]), fabs(s->hi[i])));
         s->sizes += s->size[i];
     }
     s->roundings = 2.0 * n + 3 * LANES;

@@ -153,25 +153,25 @@ void forms_drop(Forms *f, uint32_t l, const uint8_t *state)
 
 /* ---- sums, of LANES partial sums each ---- */
 
-static inline double sum_of_lanes(const double *s)
-{
-    return ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
-}
+typedef double Lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
+typedef int64_t LaneMask __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
 
-static inline double positive(double w) { return w > 0 ? w : 0; }
-static inline double negative(double w) { return w < 0 ? w : 0; }
+#define LANES_AT(a, j) (*(const Lanes *)(const void *)((a) + (j)))
+/* Macros, for what takes a vector by value has no one calling convention. */
+#define POSITIVE(v) ((Lanes)(((v) > 0) & (LaneMask)(v)))
+#define NEGATIVE(v) ((Lanes)(((v) < 0) & (LaneMask)(v)))
+#define SUM_OF(s) ((((s)[0] + (s)[4]) + ((s)[1] + (s)[5])) + (((s)[2] + (s)[6]) + ((s)[3] + (s)[7])))
 
 FOR_WIDE_VECTORS static RowSums dense_sums(const double *w, uint32_t n, const double *size, const double *lo, const double *hi)
 {
-    double s[LANES] = {0}, a[LANES] = {0}, b[LANES] = {0};
-    for (uint32_t j = 0; j < n; j += LANES)
-        for (uint32_t i = 0; i < LANES; i++) {
-            double up = positive(w[j + i]), down = negative(w[j + i]);
-            s[i] += (up - down) * size[j + i];
-            a[i] += up * lo[j + i] + down * hi[j + i];
-            b[i] += up * hi[j + i] + down * lo[j + i];
-        }
-    return (RowSums){sum_of_lanes(s), sum_of_lanes(a), sum_of_lanes(b)};
+    Lanes s = {0}, a = {0}, b = {0};
+    for (uint32_t j = 0; j < n; j += LANES) {
+        Lanes up = POSITIVE(LANES_AT(w, j)), down = NEGATIVE(LANES_AT(w, j));
+        s += (up - down) * LANES_AT(size, j);
+        a += up * LANES_AT(lo, j) + down * LANES_AT(hi, j);
+        b += up * LANES_AT(hi, j) + down * LANES_AT(lo, j);
+    }
+    return (RowSums){SUM_OF(s), SUM_OF(a), SUM_OF(b)};
 }
 
 RowSums forms_row_sums(const Packed *p, uint32_t k, const double *size, const double *lo, const double *hi)
@@ -181,10 +181,10 @@ RowSums forms_row_sums(const Packed *p, uint32_t k, const double *size, const do
         return dense_sums(p->weight + (uint64_t)k * p->width, p->width, size, lo, hi);
     for (uint64_t e = p->begin[k]; e < p->end[k]; e++) {
         uint32_t c = p->entry[e];
-        double up = positive(p->value[e]), down = negative(p->value[e]);
-        sums.size += (up - down) * size[c];
-        sums.lo += up * lo[c] + down * hi[c];
-        sums.hi += up * hi[c] + down * lo[c];
+        double w = p->value[e];
+        sums.size += fabs(w) * size[c];
+        sums.lo += w * (w > 0 ? lo[c] : hi[c]);
+        sums.hi += w * (w > 0 ? hi[c] : lo[c]);
     }
     return sums;
 }
@@ -192,24 +192,22 @@ RowSums forms_row_sums(const Packed *p, uint32_t k, const double *size, const do
 /* max Σ c x over the box. */
 FOR_WIDE_VECTORS static double greatest(const double *c, uint32_t n, const double *lo, const double *hi)
 {
-    double s[LANES] = {0};
+    Lanes s = {0};
     for (uint32_t j = 0; j < n; j += LANES)
-        for (uint32_t i = 0; i < LANES; i++)
-            s[i] += positive(c[j + i]) * hi[j + i] + negative(c[j + i]) * lo[j + i];
-    return sum_of_lanes(s);
+        s += POSITIVE(LANES_AT(c, j)) * LANES_AT(hi, j) + NEGATIVE(LANES_AT(c, j)) * LANES_AT(lo, j);
+    return SUM_OF(s);
 }
 
 /* c := the form over z of which the lines make an upper bound of the form c over relu(z). */
 FOR_WIDE_VECTORS static void relax(double *c, uint32_t n, const double *up, const double *low, const double *offset)
 {
-    double s[LANES] = {0};
-    for (uint32_t j = 0; j < n; j += LANES)
-        for (uint32_t i = 0; i < LANES; i++) {
-            double above = positive(c[j + i]), below = negative(c[j + i]);
-            s[i] += above * offset[j + i];
-            c[j + i] = above * up[j + i] + below * low[j + i];
-        }
-    c[0] += sum_of_lanes(s);
+    Lanes s = {0};
+    for (uint32_t j = 0; j < n; j += LANES) {
+        Lanes above = POSITIVE(LANES_AT(c, j)), below = NEGATIVE(LANES_AT(c, j));
+        s += above * LANES_AT(offset, j);
+        *(Lanes *)(void *)(c + j) = above * LANES_AT(up, j) + below * LANES_AT(low, j);
+    }
+    c[0] += SUM_OF(s);
 }
 
 /* ---- forms over z become forms over what z is made of ---- */

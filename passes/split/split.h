@@ -1,7 +1,7 @@
 /* split.h — private to passes/split/: what its files hand to each other, in the order in which data flow.
  *
  *      chain.c      a network that is layers of affine maps and relus               Network  →  Chain
- *      bounds.c     which relus are decided on a box                                 Chain, box  →  Facts
+ *      bounds.c     which relus are decided on a box (forms.c: back-substitution)    Chain, box  →  Facts
  *      leaf_cost.c  the cheapest way to evaluate what is left                        Facts  →  LeafCode
  *      grow.c       cuts, best first                                                 Chain  →  Growth
  *      choose.c     which of its nodes are leaves, and whose code they run           Growth, budgets  →  Split
@@ -30,7 +30,8 @@ typedef struct ChainLayer {
 
 typedef enum Winner { WINNER_none, WINNER_argmax, WINNER_argmin } Winner;
 
-/* A network of one input vector and one output vector, every layer of which is affine, with a relu behind it or none. */
+/* A network of one input vector and one output vector, every layer of which is affine, with a relu behind it or none. With a winner the
+ * last layer has none: behind a relu it is an identity (or its negative) that is no op of the network. */
 typedef struct Chain {
     uint32_t n_layers;
     ChainLayer *layer;

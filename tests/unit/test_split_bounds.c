@@ -2,8 +2,8 @@
  *
  *      exactly       weights, biases and inputs are integers, each layer in a unit of its own (a power of two), so that values are integers
  *                    of 128 bits; doubles that lo and hi are compared with are scaled without loss
- *      networks      random: wide and narrow, with zeros, with weights that cancel, with biases that make z = 0 at a point that is tried, in
- *                    units so small that numbers underflow, or so large that they overflow
+ *      networks      random: wide and narrow, with zeros, with weights that cancel, with biases that make z = 0 at a point that is
+ *                    tried, in units so small that numbers underflow, or so large that they overflow
  *      boxes         random, with inputs that are fixed; then parts of parts of them: nothing that was known is lost
  *      winners       whatever is greatest at a point is alive there
  *      not vacuous   bounds of a first layer are its extremes; a known share of relus and classes is decided
@@ -27,7 +27,7 @@ typedef struct Case {
     uint64_t seed, state;
     uint32_t n_layers, width[MOST_LAYERS + 1];                     /* width[0]: the inputs */
     bool relu[MOST_LAYERS];
-    int64_t *weight[MOST_LAYERS], *bias[MOST_LAYERS];              /* weight in units of 2^unit[l + 1]; bias in those of its layer's values */
+    int64_t *weight[MOST_LAYERS], *bias[MOST_LAYERS];              /* in units of 2^unit[l + 1]; in those of its layer's values */
     int unit[MOST_LAYERS + 1];                                     /* [0]: of the inputs */
     int64_t lo[MOST_WIDTH], hi[MOST_WIDTH], tried[MOST_WIDTH];     /* of the box, and a point in it */
     Exact z[MOST_LAYERS][MOST_WIDTH];
@@ -126,7 +126,7 @@ static void make_chain(Case *c, Winner winner)
     CU_ASSERT_FATAL(ok);
 }
 
-typedef enum Style { STYLE_plain, STYLE_cancelling, STYLE_wide, STYLE_sparse, STYLE_tiny, STYLE_huge, N_STYLES } Style;
+typedef enum Style { STYLE_plain, STYLE_cancelling, STYLE_wide, STYLE_sparse, STYLE_tiny, STYLE_huge, STYLE_steep, N_STYLES } Style;
 
 static Case random_case(uint64_t seed)
 {
@@ -134,7 +134,7 @@ static Case random_case(uint64_t seed)
     Style style = (Style)(seed % N_STYLES);
     bool wide = style == STYLE_wide || style == STYLE_sparse;
     uint32_t bits = style == STYLE_cancelling ? 18 : 3 + below(&c, 6), zeros = style == STYLE_sparse ? 92 : below(&c, 2) * 30;
-    c.n_layers = 2 + below(&c, style == STYLE_cancelling ? 2 : MOST_LAYERS - 1);
+    c.n_layers = 2 + below(&c, style == STYLE_cancelling || style == STYLE_steep ? 2 : MOST_LAYERS - 1);
     c.width[0] = 1 + below(&c, 4);
     Winner winner = (Winner)below(&c, 3);
     for (uint32_t i = 0; i < c.width[0]; i++) {
@@ -145,6 +145,8 @@ static Case random_case(uint64_t seed)
     }
     for (uint32_t l = 0; l <= c.n_layers; l++)
         c.unit[l] = style == STYLE_tiny ? -(int)below(&c, 400) : style == STYLE_huge ? (int)below(&c, 161) : 3 - (int)below(&c, 12);
+    for (uint32_t l = 0; l <= c.n_layers && style == STYLE_steep; l++)      /* coefficients overflow, values do not */
+        c.unit[l] = l == 0 ? -1000 : 500 + (int)below(&c, 60);
     uint32_t layers = c.n_layers;
     for (c.n_layers = 0; c.n_layers < layers; c.n_layers++) {
         uint32_t l = c.n_layers;
@@ -319,8 +321,8 @@ static void first_layer_is_tight(void)
             for (uint32_t i = 0; i < c.width[0]; i++)
                 size += fabs(c.chain.layer[0].weight[r * c.width[0] + i]) * fmax(fabs(c.chain.lo[i]), fabs(c.chain.hi[i]));
             size += fabs(c.chain.layer[0].bias[r]);
-            CU_ASSERT(f.hi[r] >= hi && f.hi[r] <= hi + 1e-13 * size + 1e-200);
-            CU_ASSERT(f.lo[r] <= lo && f.lo[r] >= lo - 1e-13 * size - 1e-200);
+            CU_ASSERT(f.hi[r] >= hi && f.hi[r] <= hi + 1e-13 * size + 1e-160);
+            CU_ASSERT(f.lo[r] <= lo && f.lo[r] >= lo - 1e-13 * size - 1e-160);
         }
         arena_free(c.arena);
     }
@@ -330,10 +332,12 @@ static void first_layer_is_tight(void)
 static void lines_beat_intervals(void)
 {
     Arena *arena = arena_new(NULL);
-    static const double W1[2] = {1, -1}, W2[6] = {1, 1, 1, -1, -1, 1}, b1[2] = {0}, b2[3] = {-1.25, -1.25, -1.25}, W3[3] = {1, 1, 1}, b3[1] = {0};
+    static const double W1[2] = {1, -1}, W2[6] = {1, 1, 1, -1, -1, 1}, W3[3] = {1, 1, 1};
+    static const double b1[2] = {0}, b2[3] = {-1.25, -1.25, -1.25}, b3[1] = {0};
     static const uint64_t start[4] = {0, 2, 4, 6}, one[4] = {0, 1, 2, 3}, all[2] = {0, 3};
     static const uint32_t column[6] = {0, 1, 0, 1, 0, 1}, zero[3] = {0}, three[3] = {0, 1, 2};
-    ChainLayer layer[3] = {{2, 1, W1, b1, true, 2, one, zero}, {3, 2, W2, b2, true, 6, start, column}, {1, 3, W3, b3, false, 3, all, three}};
+    ChainLayer layer[3] = {{2, 1, W1, b1, true, 2, one, zero}, {3, 2, W2, b2, true, 6, start, column},
+                           {1, 3, W3, b3, false, 3, all, three}};
     double lo = -1, hi = 1;
     Chain chain = {.n_layers = 3, .layer = layer, .n_inputs = 1, .n_outputs = 1, .lo = &lo, .hi = &hi, .n_neurons = 6,
                    .first = (uint32_t[]){0, 2, 5}};

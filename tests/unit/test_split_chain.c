@@ -124,7 +124,8 @@ static void refuses(void)
         {"network @n(%x: f32[2]) -> (y: f32[2]) {\n    return %x\n}\n", "input `x` has no box; `within` or `--box=` gives one"},
         {"network @n(%x: f32[2] within @box, %u: f32[2]) -> (y: f32[2]) {\n    return %x\n}\n", "it has not exactly one input"},
         {"network @n(%x: f32[2] within @box) -> (y: f32[2], u: f32[2]) {\n    return %x, %x\n}\n", "it has not exactly one output"},
-        {"network @n(%x: i32[2]) -> (y: i32[2]) {\n    %y = affine %x, @integers : i32[2]\n    return %y\n}\n", "its input is not of floats"},
+        {"network @n(%x: i32[2]) -> (y: i32[2]) {\n    %y = affine %x, @integers : i32[2]\n    return %y\n}\n",
+         "its input is not of floats"},
         {"network @n(%x: f32[2] within @box) -> (y: i32[2]) {\n    %o = ord %x : i32[2]\n    %y = affine %o, @integers : i32[2]\n"
          "    return %y\n}\n", "it computes with integers"},
         {"network @n(%x: f32[2] within @endless) -> (y: f32[3]) {\n    %z = affine %x, @W1, @b1 : f32[3]\n    %h = relu %z : f32[3]\n"
