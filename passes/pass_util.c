@@ -5,6 +5,7 @@
 #include "pass_util.h"
 
 #include <math.h>
+#include <string.h>
 
 ConstId value_const(const Network *net, Value v)
 {
@@ -91,4 +92,60 @@ bool network_is_guarded(const Network *net)
         if (net->input[i].box && net->options.outside != OUTSIDE_promise && !input_is_tested(net, i))
             return false;
     return true;
+}
+
+/* ---- inside the box one thing, outside another ---- */
+
+static Op *copy_op(Builder *b, Arena *scratch, const Op *op, Value *map)
+{
+    Network *net = b->net;
+    Value *operand = NEW_ARRAY(scratch, op->n_operands, Value);
+    for (uint32_t s = 0; s < op->n_operands; s++) {
+        Value v = op_operand(op, s);
+        ConstId c = v && !map[v] ? value_const(net, v) : 0;
+        if (c)
+            map[v] = build_const(b, c);
+        operand[s] = v && map[v] ? map[v] : v;
+    }
+    Type hint = value_type(net, op->result[0]);
+    OpInit init = {.kind = op->kind, .n_operands = op->n_operands, .operand = operand, .n_hints = 1, .hint = &hint};
+    memcpy(init.cst, op->cst, sizeof init.cst);
+    memcpy(init.attr, op->attr, sizeof init.attr);
+    b->span = op->span;
+    Op *copy = build_op(b, &init);
+    copy->site = op->site;
+    copy->lower = op->lower;
+    copy->below = op->below;
+    map[op->result[0]] = copy->result[0];
+    net->values.at[copy->result[0]].name = net->values.at[op->result[0]].name;
+    return copy;
+}
+
+/* Constants that the ops use stand there too. */
+static void build_copy(Builder *b, Arena *scratch, const Fallback *f, Value *out)
+{
+    Value *map = NEW_ARRAY(scratch, b->net->values.len, Value);
+    for (size_t k = 0; k < f->n_ops; k++)
+        copy_op(b, scratch, f->op[k], map);
+    for (uint32_t k = 0; k < f->n_results; k++)
+        out[k] = map[f->result[k]];
+}
+
+void build_with_fallback(Builder *b, Arena *scratch, Value inside, void (*build)(Builder *b, void *data, Value *out), void *data,
+                         const Fallback *otherwise, Value *out)
+{
+    Network *net = b->net;
+    uint32_t n = otherwise->n_results;
+    Block *arm[2] = {block_new(net, 0, NULL), block_new(net, 0, NULL)};
+    Builder then = builder_at_end(arm[0]), other = builder_at_end(arm[1]);
+    then.span = b->span;
+    build(&then, data, out);
+    build_op(&then, &(OpInit){.kind = OP_yield, .n_operands = n, .operand = out});
+    build_copy(&other, scratch, otherwise, out);
+    build_op(&other, &(OpInit){.kind = OP_yield, .n_operands = n, .operand = out});
+    Type *types = NEW_ARRAY(scratch, n, Type);
+    for (uint32_t k = 0; k < n; k++)
+        types[k] = value_type(net, otherwise->result[k]);
+    OpInit init = {.kind = OP_if, .n_operands = 1, .operand = &inside, .n_regions = 2, .region = arm, .n_hints = n, .hint = types};
+    memcpy(out, build_op(b, &init)->result, n * sizeof *out);
 }

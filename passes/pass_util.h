@@ -31,6 +31,12 @@ bool network_is_guarded(const Network *net);
 /* guard.c: spells out the policy `dense`: tests the box first of all, and returns with the status that says so. The test: inside? */
 Value guard_with_status(Network *net);
 
+/* The ops as they stand, and the values of theirs that others use. */
+typedef struct Fallback { Op *const *op; size_t n_ops; const Value *result; uint32_t n_results; } Fallback;
+/* if %inside { what `build` makes } else { the ops once more }. build writes n_results values to `out`, and so does this. */
+void build_with_fallback(Builder *b, Arena *scratch, Value inside, void (*build)(Builder *b, void *data, Value *out), void *data,
+                         const Fallback *otherwise, Value *out);
+
 /* dead_code.c: removes ops nobody uses, and returns their number. */
 size_t remove_unused_ops(Network *net, Arena *scratch);
 

@@ -200,61 +200,22 @@ static void build_leaves(Job *job, Builder *b, const Plan *plan, Value *out)
         out[k] = build_leaf(job, b, plan, &plan->leaf[k], x, slot);
 }
 
-/* The region once more: what it uses of constants stands there too. */
-static void build_copy(Job *job, Builder *b, const Region *r, Value *out)
+typedef struct Inside { Job *job; const Plan *plan; } Inside;
+
+static void build_inside_box(Builder *b, void *data, Value *out)
 {
-    Network *net = job->net;
-    Arena *arena = job->ctx->arena;
-    size_t n_values = net->values.len;
-    Value *map = NEW_ARRAY(arena, n_values, Value);
-    for (size_t k = 0; k < r->ops.len; k++) {
-        const Op *op = r->ops.at[k];
-        Value *operand = NEW_ARRAY(arena, op->n_operands, Value);
-        for (uint32_t s = 0; s < op->n_operands; s++) {
-            Value v = op_operand(op, s);
-            ConstId c = v && !map[v] ? value_const(net, v) : 0;
-            if (c)
-                map[v] = build_const(b, c);
-            operand[s] = v && map[v] ? map[v] : v;
-        }
-        Type hint = value_type(net, op->result[0]);
-        OpInit init = {.kind = op->kind, .n_operands = op->n_operands, .operand = operand, .n_hints = 1, .hint = &hint};
-        memcpy(init.cst, op->cst, sizeof init.cst);
-        memcpy(init.attr, op->attr, sizeof init.attr);
-        b->span = op->span;
-        Op *copy = build_op(b, &init);
-        copy->site = op->site;
-        copy->lower = op->lower;
-        copy->below = op->below;
-        map[op->result[0]] = copy->result[0];
-        net->values.at[copy->result[0]].name = net->values.at[op->result[0]].name;
-    }
-    for (size_t k = 0; k < r->frontier.len; k++)
-        out[k] = map[r->frontier.at[k]];
+    const Inside *inside = data;
+    build_leaves(inside->job, b, inside->plan, out);
 }
 
-static void build_yield(Builder *b, uint32_t n, const Value *v) { build_op(b, &(OpInit){.kind = OP_yield, .n_operands = n, .operand = v}); }
-
 /* if %inside { search } else { the region } */
-static void build_with_fallback(Job *job, Builder *b, const Plan *plan, Value *out)
+static void build_guarded(Job *job, Builder *b, const Plan *plan, Value *out)
 {
-    Network *net = job->net;
-    uint32_t n = (uint32_t)plan->region->frontier.len;
+    const Region *r = plan->region;
     if (!job->inside)
-        job->inside = guard_with_status(net);
-    Block *arm[2] = {block_new(net, 0, NULL), block_new(net, 0, NULL)};
-    Builder then = builder_at_end(arm[0]), otherwise = builder_at_end(arm[1]);
-    then.span = b->span;
-    build_leaves(job, &then, plan, out);
-    build_yield(&then, n, out);
-    build_copy(job, &otherwise, plan->region, out);
-    build_yield(&otherwise, n, out);
-    Type *types = NEW_ARRAY(job->ctx->arena, n, Type);
-    for (uint32_t k = 0; k < n; k++)
-        types[k] = value_type(net, plan->leaf[k].old);
-    OpInit init = {.kind = OP_if, .n_operands = 1, .operand = &job->inside, .n_regions = 2, .region = arm, .n_hints = n, .hint = types};
-    Op *choice = build_op(b, &init);
-    memcpy(out, choice->result, n * sizeof *out);
+        job->inside = guard_with_status(job->net);
+    Fallback otherwise = {r->ops.at, r->ops.len, r->frontier.at, (uint32_t)r->frontier.len};
+    build_with_fallback(b, job->ctx->arena, job->inside, build_inside_box, &(Inside){job, plan}, &otherwise, out);
 }
 
 void piecewise_replace(Job *job, const Plan *plan)
@@ -264,7 +225,7 @@ void piecewise_replace(Job *job, const Plan *plan)
     b.span = r->ops.at[r->ops.len - 1]->span;
     Value *now = NEW_ARRAY(job->ctx->arena, r->frontier.len, Value);
     if (plan->boxed && job->net->options.outside == OUTSIDE_dense)
-        build_with_fallback(job, &b, plan, now);
+        build_guarded(job, &b, plan, now);
     else
         build_leaves(job, &b, plan, now);
     for (size_t k = 0; k < r->frontier.len; k++) {
