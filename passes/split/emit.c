@@ -380,8 +380,28 @@ static Leaf *compose_all(Arena *arena, const Chain *chain, const Split *split)
     return leaf;
 }
 
-bool split_emit(Network *net, PassContext *ctx, const Chain *chain, const Split *split, Emitted *out)
+/* The same without codes that no leaf runs. */
+static Split used_codes(Arena *arena, const Split *split)
 {
+    Split out = *split;
+    uint32_t *number = NEW_ARRAY(arena, split->n_codes, uint32_t);
+    out.n_codes = 0;
+    out.codes = NEW_ARRAY(arena, split->n_codes, Code);
+    out.code = NEW_ARRAY(arena, split->n_leaves, uint32_t);
+    for (uint32_t i = 0; i < split->n_leaves; i++) {
+        uint32_t code = split->code[i];
+        if (number[code] == 0) {
+            out.codes[out.n_codes++] = split->codes[code];
+            number[code] = out.n_codes;
+        }
+        out.code[i] = number[code] - 1;
+    }
+    return out;
+}
+
+bool split_emit(Network *net, PassContext *ctx, const Chain *chain, const Split *all, Emitted *out)
+{
+    Split used = used_codes(ctx->arena, all), *split = &used;
     Emitter e = {.net = net, .arena = ctx->arena, .chain = chain, .split = split, .n_free = n_free_inputs(chain)};
     e.leaf = compose_all(ctx->arena, chain, split);
     *out = (Emitted){.certified = 0};

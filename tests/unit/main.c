@@ -20,7 +20,8 @@
     X(search) \
     X(piecewise) \
     X(split_chain) \
-    X(split_bounds)
+    X(split_bounds) \
+    X(split_emit)
 #define DECLARE(name) void suite_##name(void);
 SUITES(DECLARE)
 
