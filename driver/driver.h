@@ -10,6 +10,7 @@
 #include "../backend/backend.h"
 #include "../frontend/frontend.h"
 #include "../passes/passes.h"
+#include "../proof/proof.h"
 
 /* Exit statuses (an internal error, ICE, exits with 3 by itself). */
 enum { EXIT_FINE = 0, EXIT_BAD_INPUT = 1, EXIT_USAGE = 2 };
@@ -43,6 +44,7 @@ typedef struct Options {
     bool verbose;
     /* run, verify */
     NamedFiles inputs, outputs, against, profile;
+    const char *compiled;                    /* --compiled: a dump to be verified against the source */
     OpsStyle ops;
     Engine engine;
     uint64_t samples, seed;
@@ -121,6 +123,29 @@ typedef struct Progress { const char *what; size_t total; double start, last; bo
 Progress progress_start(const char *what, size_t total);
 void progress_at(Progress *p, size_t done);
 void progress_end(Progress *p);
+
+/* ---- sample.c: inputs for verify -------------------------------------------------------------------------------------- */
+
+Tables sample_randomly(Session *s);
+/* Points on the cuts of the entry's tree, their neighbours, corners of leaves; false: it has no tree over its inputs. */
+bool sample_cuts(Session *s, Tables *out);
+/* Keys of the table that a network as loaded looks its input up in; false: it looks up nothing, or not just that. */
+bool sample_keys(Session *s, const Module *as_loaded, Tables *out);
+/* All elements of the inputs, one behind the other: their types, their box (false: some have none), and a row of them. */
+Type *sample_types(Arena *arena, const Network *net, uint32_t *n);
+bool sample_box(Session *s, double *lo, double *hi);
+void sample_put(const Tables *t, size_t row, const double *x);
+void sample_take(const Tables *t, size_t row, double *x);
+double sample_gap(Session *s, const Network *source, const Tables *in, size_t row, int64_t label);
+void sample_in_box(const Type *type, uint32_t n, const double *lo, const double *hi, uint64_t *state, double *x);
+void sample_corner(uint32_t n, const double *lo, const double *hi, uint64_t *state, double *x);
+
+/* ---- verify_tree.c: the certificate of a tree -------------------------------------------------------------------------------- */
+
+/* What verify evaluates with: the compiled network natively and by the interpreter, the network as written. */
+typedef struct Engines { Evaluator native, interp, as_written; const Network *source; } Engines;
+/* Proves the leaves of the entry's tree, and says how many. False: one is wrong, or could not be proven. */
+bool verify_tree(Session *s, Engines *e);
 
 /* ---- one verb a file ------------------------------------------------------------------------------------------------ */
 

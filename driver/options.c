@@ -17,7 +17,7 @@ enum {
     OPT_header = 256, OPT_prefix, OPT_emit, OPT_network, OPT_numerics, OPT_contract, OPT_box, OPT_leaves, OPT_max_bytes, OPT_max_ops,
     OPT_outside, OPT_compute, OPT_max_stack, OPT_result, OPT_count_ops, OPT_target, OPT_march, OPT_mattr, OPT_freestanding,
     OPT_no_dispatch, OPT_passes, OPT_print_before, OPT_print_after, OPT_stop_after, OPT_verify_each, OPT_time_passes,
-    OPT_pass_stats, OPT_print_passes, OPT_print_targets, OPT_inline_constants, OPT_input, OPT_output, OPT_against, OPT_profile, OPT_ops,
+    OPT_pass_stats, OPT_print_passes, OPT_print_targets, OPT_inline_constants, OPT_input, OPT_output, OPT_against, OPT_compiled, OPT_profile, OPT_ops,
     OPT_engine, OPT_samples, OPT_seed, OPT_rtol, OPT_atol, OPT_isa, OPT_color, OPT_diagnostics, OPT_werror, OPT_MD, OPT_MF,
     OPT_help, OPT_version
 };
@@ -74,6 +74,7 @@ static const Row rows[] = {
     {OPT_samples, "samples", "N", VERB_VERIFY | VERB_REPORT, 0, "how many random inputs (default 1000)"},
     {OPT_seed, "seed", "N", VERB_VERIFY | VERB_REPORT, 0, "of the random inputs (default 1)"},
     {OPT_against, "against", "[NAME=]FILE", VERB_VERIFY, 0, "rows of expected outputs"},
+    {OPT_compiled, "compiled", "FILE", VERB_VERIFY, 0, "check this IR dump against the source, not what the passes make now"},
     {OPT_rtol, "rtol", "R", VERB_VERIFY, 0, "tolerance relative to the range of the expected outputs (default 1e-4)"},
     {OPT_atol, "atol", "A", VERB_VERIFY, 0, "absolute tolerance (default 1e-4)"},
     {OPT_MD, "MD", NULL, VERB_COMPILE, 0, "also write the files that were read as a make rule"},
@@ -297,6 +298,7 @@ static void set_option(Parser *p, const Row *row, const char *arg)
     case OPT_output: vec_push(p->arena, o->outputs, named_file(p, arg)); break;
     case OPT_profile: vec_push(p->arena, o->profile, named_file(p, arg)); break;
     case OPT_against: vec_push(p->arena, o->against, named_file(p, arg)); break;
+    case OPT_compiled: o->compiled = arg; break;
     case OPT_ops: o->ops = !arg ? OPS_TABLE : CHOICE(p, "--ops", arg, "table", "json") ? OPS_JSON : OPS_TABLE; break;
     case OPT_engine: o->engine = (Engine)CHOICE(p, "--engine", arg, "jit", "interp"); break;
     case OPT_isa: o->isa_level = 1 + CHOICE(p, "--isa", arg, "v1", "v2", "v3", "v4"); break;

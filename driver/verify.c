@@ -1,84 +1,15 @@
 /* verify.c — `cnetc verify`: is the compiled network the one that was written?
  *
- * In: a compiled session. Two questions. With --against: are its outputs within a tolerance of the given ones? Without:
- * on sampled inputs, does native code return the bits and the counts of the interpreter, and do the passes return the
- * bits of the network as written (or stay within the certified bound when numerics are real)?
+ * In: a session. Two questions. With --against: are its outputs within a tolerance of the given ones? Without: does native code return
+ * the bits and the counts of the interpreter, and do the passes return the bits of the network as written (or stay within the certified
+ * bound when numerics are real)? Asked of random inputs, of the data's own keys, and of inputs at every cut of a tree (sample.c); a tree is
+ * also proven, leaf by leaf (verify_tree.c). The compiled network is what the passes make of the file now, or a dump (--compiled).
  * Out: a summary on standard output; a diagnostic at the first disagreement.
  */
 #include "driver.h"
 
 #include <math.h>
 #include <string.h>
-
-/* ---- random inputs ------------------------------------------------------------------------------------------------------ */
-
-/* splitmix64 (Steele, Lea, Flood 2014): any seed is a good one. */
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static double uniform(uint64_t *state) { return (double)(next_random(state) >> 11) * 0x1p-53; }
-
-/* Ordinary values mostly, and what breaks evaluators: zeros of both signs, subnormals, huge values, infinities, NaN. */
-static double awkward(uint64_t *state)
-{
-    static const double values[] = {0.0, -0.0, 1e-40, -1e-310, 1e30, -1e30, INFINITY, -INFINITY, NAN, 1.0, -1.0};
-    uint64_t r = next_random(state);
-    if (r % 16 == 0)
-        return values[(r >> 8) % (sizeof values / sizeof *values)];
-    double u = uniform(state) + uniform(state) + uniform(state) - 1.5;
-    return u * ldexp(1, (int)((r >> 8) % 7) - 3);
-}
-
-/* Of what is a float about 1, integers take the hundredfold: `unit`. */
-static void put_number(Type t, void *at, double v, double unit)
-{
-    if (t.elem == ELEM_F32) {
-        memcpy(at, &(float){(float)v}, sizeof(float));
-    } else if (t.elem == ELEM_F64) {
-        memcpy(at, &v, sizeof v);
-    } else {
-        int64_t i = isfinite(v) && fabs(v) < 1e15 ? (int64_t)(v * unit) : 0;
-        uint32_t size = type_element_bytes(t);
-        if (t.n < 64)
-            i = (int64_t)((uint64_t)i << (64 - t.n)) >> (64 - t.n);
-        memset(at, i < 0 && t.n > 1 ? 0xff : 0, size);
-        if (t.n == 1)
-            i &= 1;
-        memcpy(at, &i, size < 8 ? size : 8);
-    }
-}
-
-/* Inside the box, often on its faces; one row in sixteen anywhere, unless the box was promised. */
-static double in_box(const Const *box, uint64_t i, uint64_t n, uint64_t *state)
-{
-    double lo = const_f64(box, i), hi = const_f64(box, n + i);
-    uint64_t r = next_random(state) % 16;
-    return r == 0 ? lo : r == 1 ? hi : lo + (hi - lo) * uniform(state);
-}
-
-static Tables random_tables(Session *s)
-{
-    const Network *net = s->entry;
-    uint64_t state = s->options->seed;
-    Tables t = new_tables(s->arena, net->n_inputs, net->input, s->options->samples);
-    for (size_t row = 0; row < t.rows; row++) {
-        bool anywhere = next_random(&state) % 16 == 0 && net->options.outside != OUTSIDE_promise;
-        for (uint32_t i = 0; i < t.n; i++) {
-            const Port *port = &net->input[i];
-            const Const *box = port->box && !anywhere ? const_get(net->module, port->box) : NULL;
-            uint64_t n = type_count(port->type);
-            uint8_t *at = table_row(&t.table[i], row);
-            for (uint64_t k = 0; k < n; k++, at += type_element_bytes(port->type))
-                put_number(port->type, at, box ? in_box(box, k, n, &state) : awkward(&state), box ? 1 : 100);
-        }
-    }
-    return t;
-}
 
 /* ---- comparing ----------------------------------------------------------------------------------------------------------------- */
 
@@ -113,8 +44,19 @@ static bool same_element(Type t, const uint8_t *a, const uint8_t *b, double boun
     return bound > 0 && fabs(number_at(t, a) - number_at(t, b)) <= bound;
 }
 
-/* False, and a diagnostic that names the first difference, when two tables differ in a row that `skip` does not mark. */
-static bool tables_agree(Session *s, const char *what, const Tables *a, const Tables *b, const int *skip, double bound)
+/* What two outputs of a network are compared with: what it was asked, and how far they may be apart. A label may be another when the score
+ * that it stands for is as near to the greatest (source: the network as written). */
+typedef struct Allowed { const int *skip; double bound; const Tables *in; const Network *source; } Allowed;
+
+static bool label_allowed(Session *s, const Allowed *allowed, Type t, size_t row, const uint8_t *label)
+{
+    if (allowed->bound <= 0 || type_is_float(t) || !allowed->source || type_count(t) != 1)
+        return false;
+    return sample_gap(s, allowed->source, allowed->in, row, (int64_t)number_at(t, label)) <= allowed->bound;
+}
+
+/* False, and a diagnostic that names the first difference, when two tables differ in a row that is not to be skipped. */
+static bool tables_agree(Session *s, const char *what, const Tables *a, const Tables *b, Allowed allowed)
 {
     for (uint32_t i = 0; i < a->n; i++) {
         Type t = a->table[i].row;
@@ -122,8 +64,8 @@ static bool tables_agree(Session *s, const char *what, const Tables *a, const Ta
         uint32_t size = type_element_bytes(t);
         for (size_t row = 0; row < a->rows; row++) {
             const uint8_t *x = table_row(&a->table[i], row), *y = table_row(&b->table[i], row);
-            for (uint64_t k = 0; k < n && !(skip && skip[row]); k++, x += size, y += size) {
-                if (same_element(t, x, y, bound))
+            for (uint64_t k = 0; k < n && !(allowed.skip && allowed.skip[row]); k++, x += size, y += size) {
+                if (same_element(t, x, y, type_is_float(t) ? allowed.bound : 0) || label_allowed(s, &allowed, t, row, x))
                     continue;
                 diag_error(s->diags, NOWHERE, "%s: row %zu, output `%s`[%llu]: %a and %a (%.9g and %.9g)", what, row + 1,
                            s->entry->output[i].name, (unsigned long long)k, number_at(t, x), number_at(t, y), number_at(t, x), number_at(t, y));
@@ -184,12 +126,12 @@ static bool check_against(Session *s, const Tables *in)
 
 /* The network as written, at -O0 and without box policy: what the passes must not change. (A dump keeps its policy: its body may
  * already be made for it.) */
-static bool load_source(Session *s, Session *source)
+static bool load_source(Session *s, const Options *as_given, Session *source)
 {
     Options *o = NEW(s->arena, Options);
-    *o = *s->options;
+    *o = *as_given;
     o->pipeline = (PipelineOptions){.level = 0, .compute_f64 = o->pipeline.compute_f64, .result = o->pipeline.result, .dump = stderr};
-    if (!str_ends(o->source, ".cnir")) {
+    if (!str_ends(o->source, ".cnir") || as_given->compiled) {
         o->load.says |= SAYS_outside;
         o->load.net.outside = OUTSIDE_promise;
     }
@@ -198,24 +140,35 @@ static bool load_source(Session *s, Session *source)
     return session_compile(source);
 }
 
-static bool check_source(Session *s, const Tables *in)
+/* A dump and what it is said to be made of have the same inputs and outputs. */
+static bool same_ports(Session *s, const Network *source)
 {
-    Session source;
-    Evaluator native, interp, as_written;
-    if (!load_source(s, &source) || !evaluator_new(s, s->entry, ENGINE_JIT, &native) ||
-        !evaluator_new(s, s->entry, ENGINE_INTERP, &interp) || !evaluator_new(s, source.entry, ENGINE_INTERP, &as_written))
-        return false;
+    const Network *net = s->entry;
+    bool same = net->n_inputs == source->n_inputs && net->n_outputs == source->n_outputs;
+    for (uint32_t i = 0; same && i < net->n_inputs; i++)
+        same = type_equal(net->input[i].type, source->input[i].type);
+    for (uint32_t i = 0; same && i < net->n_outputs; i++)
+        same = type_equal(net->output[i].type, source->output[i].type);
+    if (!same)
+        diag_error(s->diags, NOWHERE, "--compiled: %s has other inputs or outputs than %s", s->options->source, source->module->source_name);
+    return same;
+}
+
+/* Rows of one kind, `what`: native code and the interpreter, the compiled network and the one as written. */
+static bool check_rows(Session *s, Engines *e, const Tables *in, const char *what)
+{
     Tables out[3];
     int *status[2] = {NEW_ARRAY(s->arena, in->rows, int), NEW_ARRAY(s->arena, in->rows, int)};
     Measured counts[2] = {{0}, {0}};
+    double certified = s->entry->certified_error;
     for (int i = 0; i < 3; i++)
         out[i] = new_tables(s->arena, s->entry->n_outputs, s->entry->output, in->rows);
-    evaluate_rows(&native, in, &out[0], &counts[0], status[0]);
-    evaluate_rows(&interp, in, &out[1], &counts[1], status[1]);
-    evaluate_rows(&as_written, in, &out[2], NULL, NULL);
+    evaluate_rows(&e->native, in, &out[0], &counts[0], status[0]);
+    evaluate_rows(&e->interp, in, &out[1], &counts[1], status[1]);
+    evaluate_rows(&e->as_written, in, &out[2], NULL, NULL);
     for (size_t row = 0; row < in->rows; row++)
         if (status[0][row] != status[1][row]) {
-            diag_error(s->diags, NOWHERE, "row %zu: native code ends with status %d, the interpreter with %d", row + 1, status[0][row], status[1][row]);
+            diag_error(s->diags, NOWHERE, "%srow %zu: native code ends with status %d, the interpreter with %d", what, row + 1, status[0][row], status[1][row]);
             return false;
         }
     if (memcmp(&counts[0].sum, &counts[1].sum, sizeof counts[0].sum) != 0) {
@@ -224,26 +177,76 @@ static bool check_source(Session *s, const Tables *in)
         return false;
     }
     /* Outside the box, clamped and refused inputs have no counterpart in the source; certified bounds hold inside only. */
-    bool elsewhere = s->entry->options.outside == OUTSIDE_clamp || s->entry->options.outside == OUTSIDE_status || s->entry->certified_error > 0;
-    if (!tables_agree(s, "native code and interpreter differ", &out[0], &out[1], NULL, 0) ||
-        !tables_agree(s, "compiled and written network differ", &out[0], &out[2], elsewhere ? status[0] : NULL, s->entry->certified_error))
+    bool elsewhere = s->entry->options.outside == OUTSIDE_clamp || s->entry->options.outside == OUTSIDE_status || certified > 0;
+    Allowed allowed = {elsewhere ? status[0] : NULL, certified, in, e->source};
+    if (!tables_agree(s, "native code and interpreter differ", &out[0], &out[1], (Allowed){0}) ||
+        !tables_agree(s, "compiled and written network differ", &out[0], &out[2], allowed))
         return false;
-    printf("%zu rows: native = interpreter, bit for bit, and %llu operations each way; compiled = written, %s", in->rows,
-           (unsigned long long)counts_total(counts[0].sum), s->entry->certified_error > 0 ? "within the certified bound " : "bit for bit");
-    if (s->entry->certified_error > 0)
-        printf("%.3g", s->entry->certified_error);
+    printf("%zu %srows: native = interpreter, bit for bit, and %llu operations each way; compiled = written, %s", in->rows, what,
+           (unsigned long long)counts_total(counts[0].sum), certified > 0 ? "within the certified bound " : "bit for bit");
+    if (certified > 0)
+        printf("%.3g", certified);
     putchar('\n');
     return true;
 }
 
+/* The data's own keys, as they were loaded: what the source is made of. */
+static bool keys_of(Session *s, const Options *as_given, Tables *out)
+{
+    if (str_ends(as_given->source, ".cnir"))
+        return false;
+    Diags *silent = diag_new(s->arena);
+    LoadOptions load = as_given->load;
+    Module *m = fe_load(s->arena, silent, as_given->source, &load, NULL);
+    return m && sample_keys(s, m, out);
+}
+
+static bool check_source(Session *s, const Options *as_given, const Tables *given)
+{
+    Session source;
+    Engines e;
+    Tables more, random;
+    if (!load_source(s, as_given, &source) || !same_ports(s, source.entry) || !evaluator_new(s, s->entry, ENGINE_JIT, &e.native) ||
+        !evaluator_new(s, s->entry, ENGINE_INTERP, &e.interp) || !evaluator_new(s, source.entry, ENGINE_INTERP, &e.as_written))
+        return false;
+    e.source = source.entry;
+    if (given)
+        return check_rows(s, &e, given, "");
+    random = sample_randomly(s);
+    if (!check_rows(s, &e, &random, "") || (keys_of(s, as_given, &more) && !check_rows(s, &e, &more, "of the data's own ")))
+        return false;
+    bool tree = sample_cuts(s, &more);
+    if (tree && !check_rows(s, &e, &more, "at the tree's cuts, "))
+        return false;
+    return !tree || source.entry->module == s->entry->module || verify_tree(s, &e);
+}
+
+/* ---- the verb ------------------------------------------------------------------------------------------------------------------------------ */
+
+/* What is to be checked: what the passes make of the file, or with --compiled a dump as it is. */
+static bool compile(Session *s)
+{
+    if (!s->options->compiled)
+        return session_compile(s);
+    Options *o = NEW(s->arena, Options);
+    *o = *s->options;
+    o->source = o->compiled;
+    o->load = (LoadOptions){0};
+    o->network = NULL;
+    o->pipeline = (PipelineOptions){.level = 0, .count_ops = true, .dump = stderr};
+    s->options = o;
+    return session_compile(s);
+}
+
 bool verb_verify(Session *s)
 {
+    const Options *as_given = s->options;
     Tables in;
-    if (s->options->inputs.len > 0 || s->options->against.len > 0) {
-        if (!read_tables(s, &s->options->inputs, "input", s->entry->n_inputs, s->entry->input, &in))
-            return false;
-    } else {
-        in = random_tables(s);
-    }
-    return s->options->against.len > 0 ? check_against(s, &in) : check_source(s, &in);
+    if (!compile(s))
+        return false;
+    if (s->options->inputs.len == 0 && s->options->against.len == 0)
+        return check_source(s, as_given, NULL);
+    if (!read_tables(s, &s->options->inputs, "input", s->entry->n_inputs, s->entry->input, &in))
+        return false;
+    return s->options->against.len > 0 ? check_against(s, &in) : check_source(s, as_given, &in);
 }

@@ -1,0 +1,185 @@
+/* proof.c — all leaves of a compiled tree, or as many as there is time for.
+ *
+ * In: the network as written, and as compiled. Out: Proof. The one idea: the tree is cut into parts of some dozens of leaves; in each the source
+ * is settled once for its box, and again for each node on the way down, where less and less is left of it. A leaf whose bound does not
+ * come out small enough is cut in two, and again: bounds on smaller boxes are tighter. When all parts would take too long, the parts that
+ * are proven lie evenly among all. Which they are depends on how many products it took, so on nothing but the networks.
+ */
+#include "exact.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { PART_LEAVES = 64, MOST_CUTS = 63, DEEPEST_CUT = 12 };
+
+typedef struct Job {
+    Arena *arena;
+    const Source *source;
+    const ProofTree *tree;
+    double allowed;
+    Prover *prover;
+    Vec(System *) free_;          /* systems no longer in use */
+    Proof *out;
+} Job;
+
+static System *take_system(Job *j)
+{
+    return j->free_.len > 0 ? j->free_.at[--j->free_.len] : system_new(j->arena, j->source);
+}
+
+static void set_box(System *s, const double *lo, const double *hi)
+{
+    uint32_t n = s->source->n_inputs;
+    memcpy(s->lo, lo, n * sizeof *lo);
+    memcpy(s->hi, hi, n * sizeof *hi);
+}
+
+static void fail(Job *j, const System *s, TreeLeaf leaf, double error, const char *why)
+{
+    Proof *p = j->out;
+    size_t bytes = s->source->n_inputs * sizeof(double);
+    p->failed = true;
+    p->reason = why;
+    p->leaf = leaf;
+    p->leaf_error = error;
+    p->lo = arena_alloc(j->arena, bytes);
+    p->hi = arena_alloc(j->arena, bytes);
+    memcpy(p->lo, s->lo, bytes);
+    memcpy(p->hi, s->hi, bytes);
+}
+
+/* The input whose interval is the greatest share of the whole box's. */
+static uint32_t widest(const System *s)
+{
+    uint32_t best = 0;
+    double most = -1;
+    for (uint32_t i = 0; i < s->source->n_inputs; i++) {
+        double whole = s->source->hi[i] - s->source->lo[i], share = whole > 0 ? (s->hi[i] - s->lo[i]) / whole : 0;
+        if (share > most) {
+            most = share;
+            best = i;
+        }
+    }
+    return best;
+}
+
+/* Proves the leaf on the system's box, by halves if need be. */
+static bool prove_box(Job *j, const System *s, TreeLeaf leaf, uint32_t *cuts, uint32_t depth)
+{
+    const char *why = NULL;
+    double error = leaf_error(j->prover, s, j->tree, leaf, &why);
+    if (error <= j->allowed) {
+        j->out->error = fmax(j->out->error, error);
+        return true;
+    }
+    uint32_t i = widest(s);
+    double middle = s->lo[i] + (s->hi[i] - s->lo[i]) / 2;
+    if (why || *cuts == 0 || depth == DEEPEST_CUT || !(s->lo[i] < middle && middle < s->hi[i])) {
+        fail(j, s, leaf, error, why);
+        return false;
+    }
+    --*cuts;
+    System *half = take_system(j);
+    bool fine = true;
+    for (int side = 0; side < 2 && fine; side++) {
+        set_box(half, s->lo, s->hi);
+        *(side ? &half->lo[i] : &half->hi[i]) = middle;
+        system_settle(j->prover, s, half);
+        fine = prove_box(j, half, leaf, cuts, depth + 1);
+    }
+    vec_push(j->arena, j->free_, half);
+    return fine;
+}
+
+static bool prove_below(Job *j, const System *s, int32_t at);
+
+static bool prove_child(Job *j, const System *s, uint32_t node, int side)
+{
+    const TreeNode *n = &j->tree->tree->node[node];
+    uint32_t input = j->tree->input[n->coordinate];
+    System *child = take_system(j);
+    set_box(child, s->lo, s->hi);
+    if (side)
+        child->lo[input] = fmax(child->lo[input], proof_right_end(j->tree, node));
+    else
+        child->hi[input] = fmin(child->hi[input], proof_left_end(j->tree, node));
+    bool fine = true;
+    if (child->lo[input] <= child->hi[input]) {
+        system_settle(j->prover, s, child);
+        fine = prove_below(j, child, n->child[side]);
+    }
+    vec_push(j->arena, j->free_, child);
+    return fine;
+}
+
+static bool prove_below(Job *j, const System *s, int32_t at)
+{
+    if (at >= 0)
+        return prove_child(j, s, (uint32_t)at, 0) && prove_child(j, s, (uint32_t)at, 1);
+    uint32_t cuts = MOST_CUTS;
+    bool fine = prove_box(j, s, j->tree->tree->leaf[~at], &cuts, 0);
+    j->out->proven += fine;
+    return fine;
+}
+
+static bool prove_part(Job *j, const ProofPart *part)
+{
+    System *s = take_system(j);
+    set_box(s, part->lo, part->hi);
+    system_settle(j->prover, NULL, s);
+    bool fine = prove_below(j, s, part->at);
+    vec_push(j->arena, j->free_, s);
+    return fine;
+}
+
+/* Steps of about 0.618 n without a common divisor with n: parts that lie evenly, however few are reached. */
+static size_t stride(size_t n)
+{
+    size_t step = (size_t)(0.6180339887498949 * (double)n);
+    for (;; step++) {
+        size_t a = n, b = step;
+        while (b) {
+            size_t rest = a % b;
+            a = b;
+            b = rest;
+        }
+        if (a == 1)
+            return step;
+    }
+}
+
+static void prove_parts(Job *j, const ProofParts *parts, uint64_t work, ProofProgress *progress, void *context)
+{
+    size_t step = parts->len > 1 ? stride(parts->len) : 1, at = 0;
+    for (size_t i = 0; i < parts->len && j->prover->exact->work < work; i++, at = (at + step) % parts->len) {
+        if (!prove_part(j, &parts->at[at]))
+            return;
+        if (progress)
+            progress(context, j->out->proven, j->out->leaves);
+    }
+}
+
+void proof_leaves(Arena *arena, const Network *source, const Network *compiled, uint64_t work, ProofProgress *progress, void *context, Proof *out)
+{
+    *out = (Proof){0};
+    ProofTree tree;
+    Source *s = NEW(arena, Source);
+    if (!proof_tree(arena, compiled, &tree)) {
+        out->why = tree.op ? "the keys of its tree are not its inputs" : "it has no tree";
+        return;
+    }
+    if (!source_read(arena, source, s, &out->why))
+        return;
+    out->n_inputs = s->n_inputs;
+    if (tree.n_inputs != s->n_inputs) {
+        out->why = "the two have different inputs";
+        return;
+    }
+    ProofParts parts = {0};
+    proof_parts(arena, &tree, s->lo, s->hi, PART_LEAVES, &parts);
+    for (size_t i = 0; i < parts.len; i++)
+        out->leaves += parts.at[i].leaves;
+    Job j = {.arena = arena, .source = s, .tree = &tree, .allowed = compiled->certified_error, .out = out,
+             .prover = prover_new(arena, s->n_inputs + s->n_relus)};
+    prove_parts(&j, &parts, work, progress, context);
+}
