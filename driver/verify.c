@@ -154,7 +154,7 @@ static bool same_ports(Session *s, const Network *source)
     return same;
 }
 
-/* Rows of one kind, `what`: native code and the interpreter, the compiled network and the one as written. */
+/* Rows of one kind (`what`, a few words to go behind "rows"): native code and the interpreter, the compiled network and the one as written. */
 static bool check_rows(Session *s, Engines *e, const Tables *in, const char *what)
 {
     Tables out[3];
@@ -168,7 +168,7 @@ static bool check_rows(Session *s, Engines *e, const Tables *in, const char *wha
     evaluate_rows(&e->as_written, in, &out[2], NULL, NULL);
     for (size_t row = 0; row < in->rows; row++)
         if (status[0][row] != status[1][row]) {
-            diag_error(s->diags, NOWHERE, "%srow %zu: native code ends with status %d, the interpreter with %d", what, row + 1, status[0][row], status[1][row]);
+            diag_error(s->diags, NOWHERE, "row %zu%s: native code ends with status %d, the interpreter with %d", row + 1, what, status[0][row], status[1][row]);
             return false;
         }
     if (memcmp(&counts[0].sum, &counts[1].sum, sizeof counts[0].sum) != 0) {
@@ -179,10 +179,10 @@ static bool check_rows(Session *s, Engines *e, const Tables *in, const char *wha
     /* Outside the box, clamped and refused inputs have no counterpart in the source; certified bounds hold inside only. */
     bool elsewhere = s->entry->options.outside == OUTSIDE_clamp || s->entry->options.outside == OUTSIDE_status || certified > 0;
     Allowed allowed = {elsewhere ? status[0] : NULL, certified, in, e->source};
-    if (!tables_agree(s, "native code and interpreter differ", &out[0], &out[1], (Allowed){0}) ||
-        !tables_agree(s, "compiled and written network differ", &out[0], &out[2], allowed))
+    if (!tables_agree(s, str_printf(s->arena, "native code and interpreter differ%s", what), &out[0], &out[1], (Allowed){0}) ||
+        !tables_agree(s, str_printf(s->arena, "compiled and written network differ%s", what), &out[0], &out[2], allowed))
         return false;
-    printf("%zu %srows: native = interpreter, bit for bit, and %llu operations each way; compiled = written, %s", in->rows, what,
+    printf("%zu rows%s: native = interpreter, bit for bit, and %llu operations each way; compiled = written, %s", in->rows, what,
            (unsigned long long)counts_total(counts[0].sum), certified > 0 ? "within the certified bound " : "bit for bit");
     if (certified > 0)
         printf("%.3g", certified);
@@ -213,10 +213,10 @@ static bool check_source(Session *s, const Options *as_given, const Tables *give
     if (given)
         return check_rows(s, &e, given, "");
     random = sample_randomly(s);
-    if (!check_rows(s, &e, &random, "") || (keys_of(s, as_given, &more) && !check_rows(s, &e, &more, "of the data's own ")))
+    if (!check_rows(s, &e, &random, "") || (keys_of(s, as_given, &more) && !check_rows(s, &e, &more, " of the data's own keys")))
         return false;
     bool tree = sample_cuts(s, &more);
-    if (tree && !check_rows(s, &e, &more, "at the tree's cuts, "))
+    if (tree && !check_rows(s, &e, &more, " at the tree's cuts"))
         return false;
     return !tree || source.entry->module == s->entry->module || verify_tree(s, &e);
 }

@@ -42,7 +42,7 @@ static double apart(Session *s, const Engines *e, const Tables *in, const Tables
     return most;
 }
 
-/* Tries points of the leaf's box and corners of it; the worst goes to x. */
+/* Tries points and corners of the leaf's box, and of the part of it where the proof failed; the worst goes to x. */
 static double worst_in(Session *s, Engines *e, const Proof *proof, double *x)
 {
     enum { TRIES = 4096 };
@@ -51,10 +51,11 @@ static double worst_in(Session *s, Engines *e, const Proof *proof, double *x)
     Type *type = sample_types(s->arena, s->entry, &n);
     Tables in = new_tables(s->arena, s->entry->n_inputs, s->entry->input, TRIES), out[2];
     for (size_t row = 0; row < TRIES; row++) {
-        if (row % 4)
-            sample_in_box(type, n, proof->lo, proof->hi, &state, x);
+        const double *lo = row % 2 ? proof->part_lo : proof->lo, *hi = row % 2 ? proof->part_hi : proof->hi;
+        if (row % 8 < 6)
+            sample_in_box(type, n, lo, hi, &state, x);
         else
-            sample_corner(n, proof->lo, proof->hi, &state, x);
+            sample_corner(n, lo, hi, &state, x);
         sample_put(&in, row, x);
     }
     for (int i = 0; i < 2; i++)

@@ -104,20 +104,23 @@ int dyadic_compare(Exact *x, const Dyadic *a, const Dyadic *b)
     return mpz_cmp(a->m, x->product);
 }
 
-/* The neighbour of the truncated value in the direction `to`, unless truncation and scaling were exact. */
+/* The nearest double in the direction `to`, or its neighbour. GMP truncates: that is already the side of zero. */
 static double outwards(const Dyadic *a, double to)
 {
     long e;
     double f = mpz_get_d_2exp(&e, a->m);
     if (f == 0)
         return 0;
-    bool exact = mpz_sizeinbase(a->m, 2) - mpz_scan1(a->m, 0) <= 53;
+    bool away = (f > 0) == (to > 0), exact = mpz_sizeinbase(a->m, 2) - mpz_scan1(a->m, 0) <= 53;
     int64_t power = e + a->e;
-    if (power > 1024 || power < -1000)
-        return power > 1024 ? ((f > 0) == (to > 0) ? f * INFINITY : copysign(0x1.fffffffffffffp+1023, f))
-                            : nextafter(ldexp(f, power < -1100 ? -1100 : (int)power), to);
-    double d = ldexp(f, (int)power);
-    return exact ? d : nextafter(d, to);
+    if (power > 1024)
+        return away ? f * (double)INFINITY : copysign(0x1.fffffffffffffp+1023, f);
+    double d = ldexp(f, power < -1100 ? -1100 : (int)power);
+    if (power > -1000)
+        return exact || !away ? d : nextafter(d, to);
+    if (d == 0)
+        return away ? nextafter(0, to) : 0;
+    return exact && ldexp(d, (int)-power) == f ? d : nextafter(d, to);      /* may be subnormal: rounded to either side */
 }
 
 double dyadic_above(const Dyadic *a) { return outwards(a, INFINITY); }

@@ -34,18 +34,21 @@ static void set_box(System *s, const double *lo, const double *hi)
     memcpy(s->hi, hi, n * sizeof *hi);
 }
 
+static double *copy_of(Job *j, const double *x)
+{
+    size_t bytes = j->source->n_inputs * sizeof *x;
+    return memcpy(arena_alloc(j->arena, bytes), x, bytes);
+}
+
 static void fail(Job *j, const System *s, TreeLeaf leaf, double error, const char *why)
 {
     Proof *p = j->out;
-    size_t bytes = s->source->n_inputs * sizeof(double);
     p->failed = true;
     p->reason = why;
     p->leaf = leaf;
     p->leaf_error = error;
-    p->lo = arena_alloc(j->arena, bytes);
-    p->hi = arena_alloc(j->arena, bytes);
-    memcpy(p->lo, s->lo, bytes);
-    memcpy(p->hi, s->hi, bytes);
+    p->part_lo = copy_of(j, s->lo);
+    p->part_hi = copy_of(j, s->hi);
 }
 
 /* The input whose interval is the greatest share of the whole box's. */
@@ -119,6 +122,10 @@ static bool prove_below(Job *j, const System *s, int32_t at)
     uint32_t cuts = MOST_CUTS;
     bool fine = prove_box(j, s, j->tree->tree->leaf[~at], &cuts, 0);
     j->out->proven += fine;
+    if (!fine) {
+        j->out->lo = copy_of(j, s->lo);
+        j->out->hi = copy_of(j, s->hi);
+    }
     return fine;
 }
 

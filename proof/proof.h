@@ -43,7 +43,8 @@ typedef struct Proof {
     TreeLeaf leaf;
     double leaf_error;
     uint32_t n_inputs;
-    double *lo, *hi;              /* its box */
+    double *lo, *hi;              /* its box, and the part of it where the proof failed */
+    double *part_lo, *part_hi;
 } Proof;
 
 typedef void ProofProgress(void *context, uint64_t done, uint64_t all);

@@ -540,10 +540,8 @@ static Val read_op(Reader *r, const Op *op)
     case OP_active: return read_active(r, op);
     case OP_and: return read_and(r, op);
     case OP_within: return read_within(r, op);
-    default:
-        if (strcmp(op_info(m, op->kind)->name, "extend") == 0)
-            return read_extend(r, op);
-        return unknown(op);
+    case OP_extend: return read_extend(r, op);
+    default: return unknown(op);
     }
 }
 

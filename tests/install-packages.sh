@@ -6,7 +6,7 @@
 set -eu
 
 build='gcc libc6-dev meson ninja-build pkg-config flex bison libprotobuf-c-dev protobuf-c-compiler libcjson-dev
-libzip-dev zlib1g-dev libxxhash-dev libcunit1-dev'
+libzip-dev zlib1g-dev libxxhash-dev libgmp-dev libcunit1-dev'
 tests='g++ binutils python3 python3-numpy libonnx-testdata'
 
 case ${1-all} in

@@ -82,6 +82,18 @@ check "a key that is in no table is refused, and no box is blamed" \
 check "verify of a dump: its own policy is what is compared" \
     'cnetc balance.cnet --emit=ir -o dump.cnir && cnetc verify dump.cnir --samples=50 &&
      cnetc balance.cnet --outside=status -O0 --emit=ir -o dump.cnir && cnetc verify dump.cnir --samples=50'
+check "verify proves the leaves of a dump against its source" \
+    'cp '"$tree"'/tests/run/hat*.cnir . && cnetc verify hat.cnir --compiled=hat_leaves.cnir >out && { grep -q "^3 of 3 leaves proven" out || grep -q "built without GMP" out; }'
+check "a dump in which one number is wrong is refused: a leaf's slot, a cut, a weight, a bias, what is certified" \
+    'cp '"$tree"'/tests/run/hat*.cnir .
+     for edit in "s/0:0, 1:0, 0:1/0:1, 1:0, 0:0/" "s/1065353216/1082130432/" "s/\[\[\[1\]\]\]/[[[1.0001]]]/" "s/\[1, -0.5\]/[1, -0.49]/" "s/\[-2\]\]/[-2.001]]/"; do
+         sed "$edit" hat_leaves.cnir >wrong.cnir; cmp -s hat_leaves.cnir wrong.cnir && exit 1
+         cnetc verify hat.cnir --compiled=wrong.cnir 2>err; test $? = 1 && grep -q "^cnetc: error: " err || exit 1
+     done
+     ! cnetc verify hat.cnir --compiled=hat_leaves.cnir | grep -q "3 of 3" ||
+     { cnetc verify hat.cnir --compiled=wrong.cnir --samples=0 2>err; grep -q "the worst input found there is" err; }'
+check "a dump of another network is refused" 'cp '"$tree"'/tests/run/hat*.cnir . && ! cnetc verify hat.cnir --compiled=xor.cnet 2>err && grep -q "other inputs or outputs" err'
+check "verify looks up the keys of a table" 'cp '"$tree"'/examples/small/postage.* . && cnetc verify postage.cnet | grep -q "rows of the data.s own keys"'
 check "verify against a file finds one" 'printf "0\n1\n1\n9\n" >y.csv; cnetc verify xor.cnet --input=xor.csv --against=y.csv; test $? = 1'
 check "verify against a file agrees" 'printf "0\n1\n1\n0\n" >y.csv; cnetc verify xor.cnet --input=xor.csv --against=y.csv'
 check "a profile says what is likely, and changes no answer" \

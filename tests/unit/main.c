@@ -17,6 +17,7 @@
     X(skip) \
     X(batch) \
     X(tree) \
+    X(proof) \
     X(search) \
     X(piecewise) \
     X(split_chain) \
