@@ -3,24 +3,35 @@
  * In: the network as written, and as compiled. Out: Proof. The one idea: the tree is cut into parts of some dozens of leaves; in each the source
  * is settled once for its box, and again for each node on the way down, where less and less is left of it. A leaf whose bound does not
  * come out small enough is cut in two, and again: bounds on smaller boxes are tighter. When all parts would take too long, the parts that
- * are proven lie evenly among all. Which they are depends on how many products it took, so on nothing but the networks.
+ * are proven lie evenly among all. Which they are depends on how many products the parts before took, so on nothing but the networks: parts are
+ * proven in rounds, each in one thread, and counted between rounds.
  */
 #include "exact.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { PART_LEAVES = 64, MOST_CUTS = 63, DEEPEST_CUT = 12 };
+enum { PART_LEAVES = 64, MOST_CUTS = 63, DEEPEST_CUT = 12, ROUND = 16 };
 
+/* One thread's work. */
 typedef struct Job {
-    Arena *arena;
+    Arena *arena;                 /* its own */
     const Source *source;
     const ProofTree *tree;
     double allowed;
     Prover *prover;
     Vec(System *) free_;          /* systems no longer in use */
-    Proof *out;
+    Proof *out;                   /* of the part at hand */
 } Job;
+
+/* A round of parts, and what came of them. */
+typedef struct Round {
+    Job *job;                     /* by worker */
+    const ProofPart *part[ROUND];
+    Proof proof[ROUND];
+    uint64_t work[ROUND];
+    bool exhausted[ROUND];
+} Round;
 
 static System *take_system(Job *j)
 {
@@ -155,14 +166,78 @@ static size_t stride(size_t n)
     }
 }
 
-static void prove_parts(Job *j, const ProofParts *parts, uint64_t work, ProofProgress *progress, void *context)
+static void prove_in_round(void *data, size_t i, unsigned worker)
 {
+    Round *r = data;
+    Job *j = &r->job[worker];
+    uint64_t before = j->prover->exact->work;
+    r->proof[i] = (Proof){0};
+    r->exhausted[i] = true;
+    if (ARENA_GUARD(j->arena))
+        return;
+    j->out = &r->proof[i];
+    prove_part(j, r->part[i]);
+    arena_unguard(j->arena);
+    r->work[i] = j->prover->exact->work - before;
+    r->exhausted[i] = false;
+}
+
+static void free_arena(void *arena) { arena_free(arena); }
+
+/* A thread needs an arena that nobody else allocates on. */
+static Job new_job(Arena *arena, const Source *source, const ProofTree *tree)
+{
+    Arena *own = arena_new(NULL);
+    if (!own)
+        arena_exhausted(arena);
+    arena_defer(arena, free_arena, own);
+    if (ARENA_GUARD(own))
+        arena_exhausted(arena);
+    Job j = {.arena = own, .source = source, .tree = tree, .allowed = tree->net->certified_error,
+             .prover = prover_new(own, source->n_inputs + source->n_relus)};
+    arena_unguard(own);
+    return j;
+}
+
+/* Adds what came of a part; false: that ends it. */
+static bool add_part(Arena *arena, Proof *sum, const Round *r, size_t i)
+{
+    const Proof *p = &r->proof[i];
+    if (r->exhausted[i])
+        arena_exhausted(arena);
+    sum->proven += p->proven;
+    sum->error = fmax(sum->error, p->error);
+    if (!p->failed)
+        return true;
+    uint64_t proven = sum->proven, leaves = sum->leaves;
+    uint32_t n = sum->n_inputs;
+    *sum = *p;
+    sum->proven = proven, sum->leaves = leaves, sum->n_inputs = n;
+    return false;
+}
+
+static void prove_parts(Arena *arena, const Source *source, const ProofTree *tree, const ProofParts *parts, uint64_t work,
+                        ProofProgress *progress, void *context, Proof *out)
+{
+    unsigned workers = parallel_workers(0);
     size_t step = parts->len > 1 ? stride(parts->len) : 1, at = 0;
-    for (size_t i = 0; i < parts->len && j->prover->exact->work < work; i++, at = (at + step) % parts->len) {
-        if (!prove_part(j, &parts->at[at]))
-            return;
+    uint64_t done = 0;
+    Round *r = NEW(arena, Round);
+    r->job = NEW_ARRAY(arena, workers, Job);
+    for (unsigned w = 0; w < workers; w++)
+        r->job[w] = new_job(arena, source, tree);
+    for (size_t i = 0, n; i < parts->len && done < work; i += n) {
+        n = parts->len - i < ROUND ? parts->len - i : ROUND;
+        for (size_t k = 0; k < n; k++, at = (at + step) % parts->len)
+            r->part[k] = &parts->at[at];
+        parallel_for(0, n, prove_in_round, r);
+        for (size_t k = 0; k < n; k++) {
+            if (!add_part(arena, out, r, k))
+                return;
+            done += r->work[k];
+        }
         if (progress)
-            progress(context, j->out->proven, j->out->leaves);
+            progress(context, out->proven, out->leaves);
     }
 }
 
@@ -186,7 +261,5 @@ void proof_leaves(Arena *arena, const Network *source, const Network *compiled, 
     proof_parts(arena, &tree, s->lo, s->hi, PART_LEAVES, &parts);
     for (size_t i = 0; i < parts.len; i++)
         out->leaves += parts.at[i].leaves;
-    Job j = {.arena = arena, .source = s, .tree = &tree, .allowed = compiled->certified_error, .out = out,
-             .prover = prover_new(arena, s->n_inputs + s->n_relus)};
-    prove_parts(&j, &parts, work, progress, context);
+    prove_parts(arena, s, &tree, &parts, work, progress, context, out);
 }
