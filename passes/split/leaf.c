@@ -264,7 +264,8 @@ static void emit_rows(Composer *c, uint32_t l, State state, const Expr *const *b
             continue;
         }
         store_row(c, d, at);
-        set_value(c, d->out + at, fmax(c->lo[neuron], 0), fmax(c->hi[neuron], 0));
+        bool relu = c->chain->layer[l].relu;      /* what it gives is not negative, where the row is on as well */
+        set_value(c, d->out + at, relu ? fmax(c->lo[neuron], 0) : c->lo[neuron], relu ? fmax(c->hi[neuron], 0) : c->hi[neuron]);
         expr[r] = expr_of_element(c, (d->kept ? 0 : c->n_basis) + at);
         at++;
     }

@@ -1,7 +1,7 @@
 /* test_split_emit.c — tree and leaves instead of layers: whatever the network, the tree and the kept layers, the result is within what
  * was proven.
  *
- *      networks      random relu chains of f32 and f64; fixed inputs, a relu behind the outputs, one neuron, argmax and argmin
+ *      networks      random relu chains of f32 and f64; layers without a relu, fixed inputs, a relu behind the outputs, one neuron, argmax and argmin
  *      trees         random midpoints; facts from interval bounds, which decide enough of small networks in small boxes
  *      points        at random, corners of the box, on cuts and beside them
  *
@@ -81,7 +81,7 @@ static void make_network(Made *m, Outside outside)
         uint32_t rows = 1 + below(m, widest);
         v = build_affine(&b, v, random_const(m, type_matrix(m->element, rows, n), zeros), random_const(m, type_vector(m->element, rows), 0.1),
                          ir_chains(rows, n));
-        v = l < layers || below(m, 5) == 0 ? build_unary(&b, OP_relu, v) : v;
+        v = below(m, 5) < (l < layers ? 4 : 1) ? build_unary(&b, OP_relu, v) : v;      /* some layers are affine only */
         n = rows;
     }
     network_add_output(m->net, "y", value_type(m->net, v), NOWHERE);
