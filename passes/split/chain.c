@@ -10,7 +10,8 @@
  * In: the body of a network. Out: its chain, or why it is none. The one idea: walk back from what is returned; every value on the way
  * has one user, so there is one way, and it ends at the input.
  *
- * A relu before a winner gets a layer of its own behind it, the identity, so that a winner always chooses among plain sums.
+ * A relu before a winner gets a layer of its own behind it, the identity, so that a winner always chooses among plain sums. Adding a constant
+ * or multiplying by one, elementwise, is a layer whose matrix is diagonal.
  */
 #include "../error_bound.h"
 #include "../pass_util.h"
@@ -21,7 +22,7 @@
 enum { MOST_LAYERS = 64, MOST_COLS = 1 << 16, MOST_ROWS = 1 << 16 };
 static const uint64_t MOST_CELLS = (uint64_t)1 << 22, MOST_WORK = (uint64_t)1 << 32;
 
-typedef struct Step { const Op *affine; bool relu; } Step;
+typedef struct Step { const Op *op; bool relu; } Step;      /* an affine; or x + c, x − c, c − x, x · c with a constant, elementwise */
 
 typedef struct Walk {
     Arena *arena;
@@ -81,6 +82,22 @@ static Value relu_of(const Walk *w, const Op *op)
     return 0;
 }
 
+/* The constant of a step that is none of the affines: of one element, or of as many as x has. 0: it is no such step. */
+static ConstId shift_or_scale(const Walk *w, const Op *op, uint32_t *slot)
+{
+    if (op->kind != OP_add && op->kind != OP_sub && op->kind != OP_mul)
+        return 0;
+    uint64_t n = type_count(value_type(w->net, op->result[0]));
+    for (*slot = 0; *slot < 2; ++*slot) {
+        ConstId id = value_const(w->net, op_operand(op, *slot));
+        const Const *c = tensor(w, id);
+        bool whole = type_count(value_type(w->net, op_operand(op, 1 - *slot))) == n;
+        if (c && is_of_floats(c) && const_all_finite(c) && whole && (type_count(c->type) == 1 || type_count(c->type) == n))
+            return id;
+    }
+    return 0;
+}
+
 /* Notes `op` and goes on with its operand. */
 static Value pass_through(Walk *w, Op *op, Value operand)
 {
@@ -124,6 +141,12 @@ static Value step_back(Walk *w, Value v, bool *relu)
     }
     if (op->kind == OP_reshape)
         return pass_through(w, op, op_operand(op, 0));
+    uint32_t slot;
+    if (shift_or_scale(w, op, &slot)) {
+        vec_push(w->arena, w->steps, ((Step){op, *relu}));
+        *relu = false;
+        return pass_through(w, op, op_operand(op, 1 - slot));
+    }
     if (op->kind != OP_affine)
         return refuse(w, str_printf(w->arena, "`%s` is neither affine nor a relu", op_info(w->net->module, op->kind)->name));
     if (!plain_affine(w, op))
@@ -133,13 +156,14 @@ static Value step_back(Walk *w, Value v, bool *relu)
     return pass_through(w, op, op_operand(op, AFFINE_x));
 }
 
-/* Reshapes between the input and the first affine stay where they are. */
-static void cut_at_first_affine(Walk *w)
+/* Reshapes between the input and the first step stay where they are. */
+static void cut_at_first_step(Walk *w)
 {
-    const Op *first = w->steps.at[w->steps.len - 1].affine;
+    const Op *first = w->steps.at[w->steps.len - 1].op;
+    uint32_t slot;
     while (w->ops.at[w->ops.len - 1] != first)
         w->ops.len--;
-    w->input = op_operand(first, AFFINE_x);
+    w->input = op_operand(first, shift_or_scale(w, first, &slot) ? 1 - slot : AFFINE_x);
 }
 
 static bool walk_back(Walk *w, Value returned)
@@ -156,9 +180,12 @@ static bool walk_back(Walk *w, Value returned)
         v = before;
     if (w->why)
         return false;
-    if (w->steps.len == 0 || relu)
-        return refuse(w, w->steps.len ? "its first relu has no affine map before it" : "it has no affine map");
-    cut_at_first_affine(w);
+    bool affine = false;
+    for (size_t i = 0; i < w->steps.len; i++)
+        affine |= w->steps.at[i].op->kind == OP_affine;
+    if (!affine || relu)
+        return refuse(w, affine ? "its first relu has no affine map before it" : "it has no affine map");
+    cut_at_first_step(w);
     return true;
 }
 
@@ -195,13 +222,17 @@ static bool right_size(Walk *w)
     const Module *m = w->net->module;
     uint64_t cells = 0, rows = 0, nonzeros = 0, work = 0;
     for (size_t i = w->steps.len; i-- > 0;) {
-        const Const *W = const_get(m, w->steps.at[i].affine->cst[AFFINE_W]);
-        cells += type_count(W->type);         /* below 2^64: all of it is in memory */
-        rows += W->type.dim[0];
-        if (cells > MOST_CELLS || rows > MOST_ROWS || W->type.dim[1] > MOST_COLS)
+        const Op *op = w->steps.at[i].op;
+        const Const *W = op->kind == OP_affine ? const_get(m, op->cst[AFFINE_W]) : NULL;
+        uint64_t n = type_count(value_type(w->net, op->result[0])), cols = W ? W->type.dim[1] : n;
+        if (n > MOST_ROWS || cols > MOST_COLS)
             return refuse(w, "it is too large");
-        nonzeros += const_nonzeros(W);
-        work += W->type.dim[0] * nonzeros;
+        cells += n * cols;
+        rows += n;
+        if (cells > MOST_CELLS || rows > MOST_ROWS)
+            return refuse(w, "it is too large");
+        nonzeros += W ? const_nonzeros(W) : n;
+        work += n * nonzeros;
     }
     if (w->steps.len >= MOST_LAYERS)
         return refuse(w, "it has too many layers");
@@ -227,9 +258,44 @@ static void index_nonzeros(Arena *arena, ChainLayer *layer)
     layer->column = column;
 }
 
+/* diag(scale) x + shift; both may be NULL: 1 and 0. */
+static ChainLayer diagonal(Arena *arena, uint32_t n, const double *scale, const double *shift, double sign)
+{
+    double *weight = NEW_ARRAY(arena, (uint64_t)n * n, double), *bias = NEW_ARRAY(arena, n, double);
+    for (uint64_t r = 0; r < n; r++) {
+        weight[r * n + r] = sign * (scale ? scale[r] : 1);
+        bias[r] = shift ? shift[r] : 0;
+    }
+    ChainLayer layer = {.rows = n, .cols = n, .weight = weight, .bias = bias};
+    index_nonzeros(arena, &layer);
+    return layer;
+}
+
+/* x + c, x − c, c − x, x · c; `slot` is that of c. */
+static ChainLayer diagonal_layer(Arena *arena, const Walk *w, const Step *step, ConstId id, uint32_t slot, bool negated)
+{
+    const Const *c = tensor(w, id);
+    uint32_t n = (uint32_t)type_count(value_type(w->net, step->op->result[0]));
+    double *stored = const_doubles(arena, c), *each = NEW_ARRAY(arena, n, double);
+    bool scales = step->op->kind == OP_mul, subtracts = step->op->kind == OP_sub;
+    bool turned = (subtracts && slot == 1) != (negated && !scales);
+    for (uint32_t r = 0; r < n; r++) {
+        double element = stored[type_count(c->type) == 1 ? 0 : r];
+        each[r] = turned ? -element : element;
+    }
+    double sign = (subtracts && slot == 0) != negated ? -1 : 1;
+    ChainLayer layer = diagonal(arena, n, scales ? each : NULL, scales ? NULL : each, sign);
+    layer.relu = step->relu;
+    return layer;
+}
+
 static ChainLayer layer_of(Arena *arena, const Walk *w, const Step *step, bool negated)
 {
-    const Const *W = tensor(w, step->affine->cst[AFFINE_W]), *b = tensor(w, step->affine->cst[AFFINE_b]);
+    uint32_t slot;
+    ConstId diagonal = shift_or_scale(w, step->op, &slot);
+    if (diagonal)
+        return diagonal_layer(arena, w, step, diagonal, slot, negated);
+    const Const *W = tensor(w, step->op->cst[AFFINE_W]), *b = tensor(w, step->op->cst[AFFINE_b]);
     ChainLayer layer = {.rows = W->type.dim[0], .cols = W->type.dim[1], .relu = step->relu};
     double *weight = const_doubles(arena, W), *bias = b ? const_doubles(arena, b) : NEW_ARRAY(arena, layer.rows, double);
     for (uint64_t i = 0, n = (uint64_t)layer.rows * layer.cols; negated && i < n; i++)
@@ -238,16 +304,6 @@ static ChainLayer layer_of(Arena *arena, const Walk *w, const Step *step, bool n
         bias[r] = -bias[r];
     layer.weight = weight;
     layer.bias = bias;
-    index_nonzeros(arena, &layer);
-    return layer;
-}
-
-static ChainLayer identity(Arena *arena, uint32_t n, double diagonal)
-{
-    double *weight = NEW_ARRAY(arena, (uint64_t)n * n, double);
-    for (uint64_t r = 0; r < n; r++)
-        weight[r * n + r] = diagonal;
-    ChainLayer layer = {.rows = n, .cols = n, .weight = weight, .bias = NEW_ARRAY(arena, n, double)};
     index_nonzeros(arena, &layer);
     return layer;
 }
@@ -262,7 +318,7 @@ static void add_layers(Arena *arena, const Walk *w, Chain *chain)
     for (uint32_t l = 0; l < n; l++)
         chain->layer[l] = layer_of(arena, w, &w->steps.at[n - 1 - l], negated && !extra && l == n - 1);
     if (extra)
-        chain->layer[n] = identity(arena, chain->layer[n - 1].rows, negated ? -1 : 1);
+        chain->layer[n] = diagonal(arena, chain->layer[n - 1].rows, NULL, NULL, negated ? -1 : 1);
     for (uint32_t l = 0; l < chain->n_layers; l++) {
         chain->first[l] = chain->n_neurons;
         chain->n_neurons += chain->layer[l].rows;
