@@ -23,6 +23,7 @@ static Case read_chain(const char *network)
         "const @infinite : f32[2,3] = [[0x1p+0, inf, 0x1.8p+1], [0x1p+2, 0x1.4p+2, 0x1.8p+2]]\n"
         "const @zero : f32 = -0x0p+0\n"
         "const @one : f32 = 0x1p+0\n"
+        "const @mean : f32[2] = [0x1p+1, 0x1.8p+1]\n"
         "const @integers : i32[2,2] = [[1, 2], [3, 4]]\n"
         "const @box : f32[2,2] = [[-0x1p+0, 0x1p-1], [0x1p+0, 0x1p-1]]\n"
         "const @endless : f32[2,2] = [[-0x1p+0, -0x1p-1], [0x1p+0, inf]]\n"
@@ -103,6 +104,24 @@ static void reads_winners(void)
         }
 }
 
+/* A subtracted mean that nobody could merge, and what an argmin turns round. */
+static void reads_shifts_and_scalings(void)
+{
+    Case c = read_chain("network @n(%x: f32[2] within @box) -> (y: i32) {\n"
+                        "    %mean = const @mean : f32[2]\n    %one = const @one : f32\n"
+                        "    %d = sub %x, %mean : f32[2]\n    %z = affine %d, @W1, @b1 : f32[3]\n    %h = relu %z : f32[3]\n"
+                        "    %o = affine %h, @W2 : f32[2]\n    %p = sub %one, %o : f32[2]\n    %q = mul %p, %mean : f32[2]\n"
+                        "    %i = argmin %q : idx[2]\n    %c = cast %i : i32\n    return %c\n}\n");
+    CU_ASSERT_FATAL(c.ok && c.chain.n_layers == 5);
+    const ChainLayer *mean = &c.chain.layer[0], *from = &c.chain.layer[3], *times = &c.chain.layer[4];
+    CU_ASSERT(mean->rows == 2 && mean->cols == 2 && !mean->relu && mean->weight[0] == 1 && mean->weight[1] == 0 && mean->weight[3] == 1);
+    CU_ASSERT(mean->bias[0] == -2 && mean->bias[1] == -3 && mean->nonzeros == 2);
+    CU_ASSERT(from->weight[0] == -1 && from->weight[3] == -1 && from->bias[0] == 1 && from->bias[1] == 1);
+    CU_ASSERT(times->weight[0] == -2 && times->weight[3] == -3 && times->bias[0] == 0);
+    CU_ASSERT_EQUAL(value_op(c.net, c.chain.ops.at[0]->result[0])->kind, OP_sub);
+    free_case(&c);
+}
+
 static void refuses(void)
 {
     static const struct { const char *text, *why; } cases[] = {
@@ -176,6 +195,7 @@ void suite_split_chain(void)
     CU_pSuite s = CU_add_suite("split_chain", NULL, NULL);
     CU_add_test(s, "layers, box and figures are read", reads_layers);
     CU_add_test(s, "a winner chooses among plain sums, the greatest", reads_winners);
+    CU_add_test(s, "a shift or a scaling is a layer", reads_shifts_and_scalings);
     CU_add_test(s, "everything else is refused, with the reason", refuses);
     CU_add_test(s, "what is too large is refused", refuses_sizes);
 }
