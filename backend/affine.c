@@ -56,12 +56,14 @@ LLVMValueRef be_relu(Fn *f, Type t, LLVMValueRef a, uint32_t lanes)
 
 /* ---- where a kernel is made ---- */
 
-enum { SMALL_CELLS = 64 * 128, MOST_IN_PLACE = 48 };
+enum { SMALL_CELLS = 64 * 128, MOST_IN_PLACE = 48, TINY_CELLS = 32 * 64, MOST_TINY = 512 };
 
-/* Whether a kernel is made where it is used: the call, and what passes through memory, would cost as much as the layer. */
+/* Whether a kernel is made where it is used: the call, and what passes through memory, would cost as much as the layer. Those of a leaf's
+ * stacks are tiny and many. */
 static bool belongs_in_place(const Fn *f, const Shape *s)
 {
-    return f->plan->n_affine <= MOST_IN_PLACE && s->walk != WALK_list && s->walk != WALK_gather && s->weights.n_tiles == 1 &&
+    uint32_t most = s->weights.packed && (uint64_t)s->weights.cols * s->weights.tile <= TINY_CELLS ? MOST_TINY : MOST_IN_PLACE;
+    return f->plan->n_affine <= most && s->walk != WALK_list && s->walk != WALK_gather && s->weights.n_tiles == 1 &&
            (uint64_t)s->weights.cols * s->weights.tile <= SMALL_CELLS && s->weights.tile <= 64 &&
            be_grouping(f->level, s).groups == 1;
 }
@@ -86,6 +88,8 @@ static char *kernel_name(const Fn *f, const Shape *s)
         text_add(&name, ".%ucols", s->weights.cols);
     if (s->weights.long_tile)
         text_add(&name, ".long");
+    if (s->weights.packed)
+        text_add(&name, ".packed");
     if (s->pitch)
         text_add(&name, ".pitch%u", s->pitch);
     for (uint32_t c = 0; s->walk == WALK_gather && c < s->chains; c++)
@@ -259,16 +263,6 @@ static void some_rows(Fn *f, const Layer *layer, const Shape *s)
 
 /* ---- the op ---- */
 
-/* base + index * slot, for constants that are stacks */
-static LLVMValueRef slot_of(Fn *f, LLVMValueRef base, const Op *op, uint32_t index_slot, uint64_t slot_bytes)
-{
-    Value index = op_operand(op, index_slot);
-    if (!index)
-        return base;
-    LLVMValueRef i = LLVMBuildZExtOrBitCast(f->b, be_place(f, index).at, f->e->size, "");
-    return be_at(f, base, LLVMBuildMul(f->b, i, be_size(f->e, slot_bytes), ""));
-}
-
 static Walk walk_of(Lower lower)
 {
     return lower == LOWER_mask ? WALK_mask : lower == LOWER_list ? WALK_list : lower == LOWER_branch ? WALK_branch :
@@ -280,6 +274,8 @@ Shape be_layer_shape(Fn *f, const Op *op)
     Value result = op->result[0];
     Lower how = f->plan->lowering[result].how;
     Shape s = {.weights = be_layout_weights(&f->e->target, f->net, op, how), .walk = walk_of(how)};
+    uint64_t offset;
+    s.weights.packed = be_record_of(&f->plan->records, op, AFFINE_W, &offset) != NULL;
     s.sum = type_element(value_type(f->net, result));
     s.chains = type_is_float(s.sum) ? be_chains(op, AFFINE_order) : 1;
     s.relu = f->plan->fused_relu[result] != 0;
@@ -293,8 +289,8 @@ Layer be_layer(Fn *f, const Op *op, const Shape *s)
     Value result = op->result[0], active = f->plan->fused_active[result];
     Layout bias = be_layout_bias(&e->target, f->net, op, f->plan->lowering[result].how);
     Layer layer = {.op = op, .active = be_is_wanted(f, active) ? active : 0};
-    layer.w = slot_of(f, be_constant(e, f->m, op->cst[AFFINE_W], &s->weights), op, AFFINE_i, s->weights.slot_bytes);
-    layer.b = slot_of(f, be_constant(e, f->m, op->cst[AFFINE_b], &bias), op, AFFINE_j, bias.slot_bytes);
+    layer.w = be_slot(f, op, AFFINE_W, &s->weights, op_operand(op, AFFINE_i));
+    layer.b = be_slot(f, op, AFFINE_b, &bias, op_operand(op, AFFINE_j));
     if (s->walk == WALK_gather) {
         Layout columns = be_layout_columns(&s->weights);
         layer.set = be_constant(e, f->m, op->cst[AFFINE_W], &columns);

@@ -24,6 +24,7 @@ typedef struct Planner {
     uint32_t position, last_refuse, n_returns;
     const Op *the_return;
     uint32_t *start, *last;       /* by Value: the interval */
+    uint32_t *made;               /* by Value: when the op that makes it is done with writing */
     uint32_t *uses;
     uint32_t n;
     bool apart;                   /* workspaces are not in the frame */
@@ -224,7 +225,7 @@ static void scan(Planner *p, const Block *block)
         uint32_t at = ++p->position;
         scan_uses(p, op, at);
         for (uint32_t i = 0; i < op->n_results; i++)
-            p->start[op->result[i]] = p->last[op->result[i]] = at;
+            p->start[op->result[i]] = p->last[op->result[i]] = p->made[op->result[i]] = at;
         if (op->kind == OP_refuse)
             p->last_refuse = at;
         if (op->kind == OP_return) {
@@ -354,9 +355,53 @@ static void place_yields(Planner *p, const Op *op)
     }
 }
 
+/* ---- parts of a concat that are made in place ---- */
+
+/* Where a value lies: its root, and how far from the root's begin. */
+static Value find_root(const Plan *plan, Value v, uint64_t *shift)
+{
+    for (*shift = 0; plan->home[v].storage == STORAGE_ALIAS && plan->home[v].root != v; v = plan->home[v].root)
+        *shift += plan->home[v].shift;
+    return v;
+}
+
+bool be_part_is_there(const Plan *plan, const Op *concat, uint32_t k, uint64_t offset)
+{
+    uint64_t part, whole;
+    Value root = find_root(plan, op_operand(concat, k), &part);
+    return plan->home[op_operand(concat, k)].storage == STORAGE_ALIAS && root == find_root(plan, concat->result[0], &whole) && part == whole + offset;
+}
+
+/* A part may be written where the concat has it if nobody else's memory is its own, and all parts before it are made by then: whole vectors
+ * are written, beyond a part's end. */
+static void place_parts(Planner *p, const Op *op)
+{
+    Value to = op->result[0];
+    uint64_t offset = 0, align = p->target->align;
+    uint32_t done = 0;
+    if (op->attr[0].i != 0 || home(p, to)->storage != STORAGE_FRAME)
+        return;
+    for (uint32_t k = 0; k < op->n_operands; k++) {
+        Value v = op_operand(op, k), root = root_of(p->plan, v);
+        uint64_t bytes = be_type_bytes(value_type(p->net, v)), at = offset;
+        offset += bytes;
+        if (!is_own(p, root) || !is_whole(p, v) || root == to || value_info(p->net, root)->block != op->parent || p->start[root] <= done || bytes == 0)
+            continue;
+        done = p->made[root];
+        uint64_t end = at + (home(p, root)->bytes + align - 1) / align * align;
+        merge(p, root, to);
+        home(p, root)->shift = at;
+        if (home(p, to)->bytes < end)
+            home(p, to)->bytes = end;
+    }
+}
+
 static void save_copies(Planner *p)
 {
     OpWalk walk;
+    FOR_EACH_OP(walk, op, p->net)
+        if (op->kind == OP_concat)
+            place_parts(p, op);
     FOR_EACH_OP(walk, op, p->net) {
         if (op->kind == OP_if || op->kind == OP_case)
             place_yields(p, op);
@@ -496,9 +541,12 @@ static Plan plan_of(Arena *arena, const Target *target, const Network *net, bool
     uint32_t n = (uint32_t)net->values.len;
     Plan plan = {.lowering = be_lowerings(arena, net), .search = be_searches(arena, net), .home = NEW_ARRAY(arena, n, Home), .fused_relu = NEW_ARRAY(arena, n, Value), .fused_active = NEW_ARRAY(arena, n, Value),
                  .wanted = NEW_ARRAY(arena, n, uint8_t), .work = NEW_ARRAY(arena, n, uint64_t), .stage = NEW_ARRAY(arena, n, uint64_t)};
+    plan.grid = be_grids(arena, net);
+    plan.records = be_records(arena, target, net, plan.lowering, plan.search);
     Planner planner = {.arena = arena, .target = target, .net = net, .plan = &plan, .n = n, .apart = apart}, *p = &planner;
     p->start = NEW_ARRAY(arena, n, uint32_t);
     p->last = NEW_ARRAY(arena, n, uint32_t);
+    p->made = NEW_ARRAY(arena, n, uint32_t);
     p->uses = network_count_uses(arena, net);
     for (Value v = 0; v < n; v++)
         plan.stage[v] = UINT64_MAX;

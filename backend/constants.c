@@ -250,6 +250,12 @@ void be_fill(Arena *scratch, const Const *c, const Layout *l, uint8_t *out)
         be_fill_search(scratch, c, l, out);
         return;
     }
+    if (l->kind == LAYOUT_GRID) {
+        be_fill_grid(scratch, l->grid, out);
+        return;
+    }
+    if (l->kind == LAYOUT_RECORD)
+        ICE("a record is filled by its parts");
     uint64_t slots = c->kind == CONST_STACK ? c->type.dim[0] : 1;
     for (uint64_t s = 0; s < slots; s++, out += l->slot_bytes) {
         if (l->kind == LAYOUT_SPARSE || l->kind == LAYOUT_COLUMNS) {
@@ -293,7 +299,15 @@ static const void *as_it_lies(const Const *c, const Layout *l)
     return NULL;
 }
 
-static LLVMValueRef place_jit(Emitter *e, const Const *c, const Layout *l)
+static void fill(Arena *scratch, const Module *m, const Const *c, const Layout *l, uint8_t *out)
+{
+    if (l->kind == LAYOUT_RECORD)
+        be_fill_record(scratch, m, l->record, out);
+    else if (c)
+        be_fill(scratch, c, l, out);
+}
+
+static LLVMValueRef place_jit(Emitter *e, const Module *m, const Const *c, const Layout *l)
 {
     uint32_t align = l->bytes && type_element_bytes(l->element) < 8 ? type_element_bytes(l->element) : 8;
     const void *lies = as_it_lies(c, l);
@@ -302,16 +316,16 @@ static LLVMValueRef place_jit(Emitter *e, const Const *c, const Layout *l)
     uint8_t *own = arena_big(e->arena, l->bytes + 64, 64);
     if (lies)
         memcpy(own, lies, l->bytes);
-    else if (c)
-        be_fill(e->arena, c, l, own);
+    else
+        fill(e->arena, m, c, l, own);
     return address_of(e, own);
 }
 
-static LLVMValueRef place_object(Emitter *e, const Const *c, const Layout *l)
+static LLVMValueRef place_object(Emitter *e, const Module *m, const Const *c, const Layout *l)
 {
     static const char *const kinds[] = {
         [LAYOUT_RAW] = "raw", [LAYOUT_PANELS] = "panels", [LAYOUT_SPARSE] = "sparse", [LAYOUT_COLUMNS] = "columns", [LAYOUT_ROWS] = "rows",
-        [LAYOUT_TREE] = "nodes", [LAYOUT_LEAVES] = "leaves", [LAYOUT_SEARCH] = "search"};
+        [LAYOUT_TREE] = "nodes", [LAYOUT_LEAVES] = "leaves", [LAYOUT_SEARCH] = "search", [LAYOUT_GRID] = "grid", [LAYOUT_RECORD] = "record"};
     char *name = str_printf(e->arena, "%s.%s", c ? c->name : "zero", kinds[l->kind]);
     const void *lies = as_it_lies(c, l);
     if (lies)
@@ -322,8 +336,7 @@ static LLVMValueRef place_object(Emitter *e, const Const *c, const Layout *l)
     if (!scratch)
         arena_exhausted(e->arena);
     uint8_t *bytes = arena_big(scratch, l->bytes, 64);
-    if (c)
-        be_fill(scratch, c, l, bytes);
+    fill(scratch, m, c, l, bytes);
     LLVMValueRef g = be_bytes(e, name, bytes, l->bytes, e->target.align);
     arena_free(scratch);
     if (c && const_is_row_major(c))
@@ -337,7 +350,7 @@ LLVMValueRef be_constant(Emitter *e, const Module *m, ConstId id, const Layout *
         if (e->constants.at[i].id == id && layout_equal(&e->constants.at[i].layout, layout))
             return e->constants.at[i].address;
     const Const *c = id ? const_get(m, id) : NULL;
-    LLVMValueRef address = e->jit ? place_jit(e, c, layout) : place_object(e, c, layout);
+    LLVMValueRef address = e->jit ? place_jit(e, m, c, layout) : place_object(e, m, c, layout);
     ConstEntry entry = {id, *layout, address};
     vec_push(e->arena, e->constants, entry);
     return address;
@@ -372,7 +385,15 @@ static bool *weighing(Arena *arena, const Network *net)
     return weighed;
 }
 
-typedef struct Sizing { Arena *arena; const Target *target; const Network *net; const Lowering *lowering; Search *search; const bool *counts; SeenList seen; } Sizing;
+typedef struct Sizing { Arena *arena; const Target *target; const Network *net; const Lowering *lowering; Search *search; const bool *counts; RecordList records; const Grid **grid; SeenList seen; } Sizing;
+
+/* Of constant `which` of an op, or of the record that it is part of. */
+static uint64_t count_part(Sizing *s, const Op *op, int which, Layout own)
+{
+    uint64_t offset;
+    const Record *r = be_record_of(&s->records, op, which, &offset);
+    return r ? count_once(s->arena, &s->seen, be_record_id(r), be_layout_record(r)) : count_once(s->arena, &s->seen, op->cst[which], own);
+}
 
 /* Bytes of an op's constants that no op before had. */
 static uint64_t new_bytes(Sizing *s, const Op *op)
@@ -383,10 +404,10 @@ static uint64_t new_bytes(Sizing *s, const Op *op)
     if (op->kind == OP_affine) {
         Lower how = s->lowering[op->result[0]].how;
         Layout weights = be_layout_weights(s->target, s->net, op, how);
-        sum += count_once(s->arena, &s->seen, op->cst[AFFINE_W], weights);
+        sum += count_part(s, op, AFFINE_W, weights);
         if (weights.kind == LAYOUT_SPARSE)
             sum += count_once(s->arena, &s->seen, op->cst[AFFINE_W], be_layout_columns(&weights));
-        return sum + count_once(s->arena, &s->seen, op->cst[AFFINE_b], be_layout_bias(s->target, s->net, op, how));
+        return sum + count_part(s, op, AFFINE_b, be_layout_bias(s->target, s->net, op, how));
     }
     if (op->kind == OP_search)
         return count_once(s->arena, &s->seen, op->cst[0], be_layout_search(s->net, op, &s->search[op->result[0]]));
@@ -396,11 +417,13 @@ static uint64_t new_bytes(Sizing *s, const Op *op)
         const Const *tree = const_get(s->net->module, op->cst[0]);
         for (LayoutKind part = LAYOUT_TREE; part <= LAYOUT_LEAVES; part++)
             sum += count_once(s->arena, &s->seen, op->cst[0], be_layout_tree(tree, part));
+        if (s->grid[op->result[0]])
+            sum += count_once(s->arena, &s->seen, op->cst[0], be_layout_grid(s->grid[op->result[0]]));
         return sum;
     }
     for (int i = 0; i < OP_MAX_CONSTS; i++)
         if (op->cst[i])
-            sum += count_once(s->arena, &s->seen, op->cst[i], be_layout_raw(const_get(s->net->module, op->cst[i])));
+            sum += count_part(s, op, i, be_layout_raw(const_get(s->net->module, op->cst[i])));
     return sum;
 }
 
@@ -411,6 +434,8 @@ ModelBytes be_model_bytes(const Target *target, const Network *net)
         arena_exhausted(net->module->arena);
     Sizing s = {.arena = arena, .target = target, .net = net, .lowering = be_lowerings(arena, net),
                 .search = be_searches(arena, net), .counts = weighing(arena, net)};
+    s.records = be_records(arena, target, net, s.lowering, s.search);
+    s.grid = be_grids(arena, net);
     ModelBytes bytes = {0};
     for (int fallback = 0; fallback < 2; fallback++) {            /* what both read is the model's */
         OpWalk walk;

@@ -30,8 +30,10 @@ Place be_place(Fn *f, Value v)
     case STORAGE_FRAME:
         return (Place){h->bytes ? be_at_const(f, f->frame, h->offset) : LLVMGetPoison(f->e->ptr), true};
     case STORAGE_ALIAS:
-        if (h->root != v)
-            return be_place(f, h->root);
+        if (h->root != v) {
+            Place root = be_place(f, h->root);
+            return h->shift ? (Place){be_at_const(f, root.at, h->shift), root.padded} : root;
+        }
         break;
     case STORAGE_NONE:
         break;
@@ -112,9 +114,7 @@ static void row(Fn *f, const Op *op)
     if (f->plan->search[v].row)                   /* the search has found it */
         return;
     Layout raw = be_layout_raw(c);
-    LLVMValueRef base = be_constant(f->e, f->m, op->cst[0], &raw);
-    LLVMValueRef i = LLVMBuildZExtOrBitCast(f->b, be_place(f, op_operand(op, 0)).at, f->e->size, "");
-    LLVMValueRef at = be_at(f, base, LLVMBuildMul(f->b, i, be_size(f->e, raw.slot_bytes), ""));
+    LLVMValueRef at = be_slot(f, op, 0, &raw, op_operand(op, 0));
     if (be_in_memory(value_type(f->net, v)))
         be_set_alias(f, v, at);
     else

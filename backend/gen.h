@@ -60,7 +60,9 @@ typedef enum LayoutKind {
     LAYOUT_COLUMNS,               /* … and the columns they belong to, i32 */
     LAYOUT_ROWS,                  /* vector, widened to the sum's type, -0 made +0, padded like the panels' rows */
     LAYOUT_TREE, LAYOUT_LEAVES,   /* a tree: the nodes (tree.c), TreeLeaf */
-    LAYOUT_SEARCH                 /* ascending keys, with labels beside them: search_bytes.c */
+    LAYOUT_SEARCH,                /* ascending keys, with labels beside them: search_bytes.c */
+    LAYOUT_GRID,                  /* a grid of cells above a tree: grid.c */
+    LAYOUT_RECORD                 /* stacks that are read together, slot by slot: record.c */
 } LayoutKind;
 
 typedef struct Layout {
@@ -74,6 +76,9 @@ typedef struct Layout {
     uint32_t stored_cols;         /* PANELS: at least cols, so that several columns of few rows fill a vector */
     const SearchTable *search;    /* SEARCH */
     const Const *labels;          /* SEARCH: NULL: slots */
+    const struct Record *record;  /* RECORD */
+    const struct Grid *grid;      /* GRID */
+    bool packed;                  /* PANELS: within a record, where columns are as aligned as elements */
     uint64_t slot_bytes;          /* one element of a stack (or the whole, when it is none) */
     uint64_t bytes;
 } Layout;
@@ -108,6 +113,7 @@ typedef struct Home {
     uint32_t port;                /* INPUT, OUTPUT */
     uint64_t offset, bytes;       /* FRAME */
     Value root;                   /* ALIAS of this value's memory; itself otherwise */
+    uint64_t shift;               /* ALIAS: bytes from the root's begin; known later for what shares an operand: 0 */
 } Home;
 
 /* A set that only dense loops take, or a size that only tallies take, need not be made. */
@@ -125,7 +131,44 @@ typedef struct Search {
     const Op *row;                /* the slot is for this label alone, which lies beside the keys; NULL: none */
 } Search;
 
+/* ---- grid.c: where a walk down a tree begins ---- */
+
+typedef struct GridPart {
+    uint32_t coordinate, pieces;
+    int64_t least, greatest;      /* keys are clamped to them */
+    double low, scale;            /* piece = (value - low) * scale, in the keys' precision */
+    uint32_t n_bounds, step;      /* thresholds, ascending; cells from one to the next */
+    int64_t *bound;
+} GridPart;
+typedef struct Grid {
+    const Tree *tree;
+    bool wide, images;            /* 64-bit keys; keys are images of floats */
+    uint32_t n_parts;
+    GridPart part[8];
+    uint64_t cells, table_bytes;
+} Grid;
+/* By Value: of the class that a descend gives; NULL: the walk begins at the root. */
+const Grid **be_grids(Arena *arena, const Network *net);
+Layout be_layout_grid(const Grid *g);
+void be_fill_grid(Arena *scratch, const Grid *g, uint8_t *out);
+
+/* ---- record.c: stacks that lie together ---- */
+
+typedef struct RecordPart { const Op *op; int which; Layout layout; uint64_t offset; } RecordPart;    /* constant `which` of op */
+typedef struct Record {
+    const Block *block;
+    Value index;
+    uint32_t n_slots, n_parts;
+    uint64_t slot_bytes;
+    RecordPart *part;
+    const Op *first;              /* whoever reads it first, and which of its constants that is */
+    int first_which;
+} Record;
+typedef Vec(Record *) RecordList;
+
 typedef struct Plan {
+    RecordList records;
+    const Grid **grid;            /* by Value: of the class that a descend gives; NULL: it begins at the root */
     Search *search;               /* by Value: of a search's slot, and of such labels */
     Lowering *lowering;           /* by Value: of the affine whose result it is */
     Home *home;                   /* by Value */
@@ -140,12 +183,22 @@ typedef struct Plan {
     bool scratch;                 /* the frame is the caller's, not the stack's */
 } Plan;
 
+RecordList be_records(Arena *arena, const Target *target, const Network *net, const Lowering *lowering, const Search *search);
+/* The record that constant `which` of an op is part of, and where; NULL: it lies alone. */
+const Record *be_record_of(const RecordList *all, const Op *op, int which, uint64_t *offset);
+/* The constant that stands for all of a record's. */
+ConstId be_record_id(const Record *r);
+Layout be_layout_record(const Record *r);
+void be_fill_record(Arena *scratch, const Module *m, const Record *r, uint8_t *out);
+
 Plan be_plan(Arena *arena, const Target *target, const Network *net);
 /* The same for blocks of inputs: each has a frame, and one workspace is enough for all. */
 Plan be_batch_plan(Arena *arena, const Target *target, const Network *net);
 /* Bytes of a value in memory: tensors, sets (as 64-bit words). */
 uint64_t be_type_bytes(Type t);
 bool be_in_memory(Type t);                        /* tensors and sets; scalars are SSA values */
+/* Whether part k of a concat is made where the concat has it, `offset` bytes from its begin. */
+bool be_part_is_there(const Plan *plan, const Op *concat, uint32_t k, uint64_t offset);
 /* reshape, index and contiguous slices: their result is part of their operand's bytes. */
 bool be_shares_operand(const Network *net, const Op *op);
 
@@ -243,6 +296,8 @@ void be_block(Fn *f, const Block *block);
 void be_op(Fn *f, const Op *op);
 
 Place be_place(Fn *f, Value v);
+/* Where constant `which` of an op begins, which alone is laid out as `own` says: of a stack slot `index`. */
+LLVMValueRef be_slot(Fn *f, const Op *op, int which, const Layout *own, Value index);
 /* Gives a value its home; the op then writes there. */
 Place be_define(Fn *f, Value v);
 void be_set_scalar(Fn *f, Value v, LLVMValueRef scalar);
@@ -340,6 +395,12 @@ uint64_t be_tree_bytes(const Tree *t);
 /* Whether slots and classes of leaves have a table of their own. */
 bool be_tree_has_leaves(const Tree *t);
 void be_fill_tree(Arena *scratch, const Tree *t, uint8_t *out);
+/* What leads to each node and to each leaf, as records have it. */
+void be_tree_entries(Arena *arena, const Tree *t, int32_t *node, int32_t *leaf);
+/* grid.c: what the cell of these keys leads to. */
+LLVMValueRef be_grid_start(Fn *f, const Grid *g, LLVMValueRef keys, LLVMValueRef table);
+/* c ? a : b, and no branch. */
+LLVMValueRef be_select_blindly(Fn *f, LLVMValueRef c, LLVMValueRef a, LLVMValueRef b);
 /* branch.c: by code. False, and nothing is done: the tree has to be a table. */
 bool be_branches(Fn *f, const Op *descend);
 /* Any tree of at most 255 nodes with one parent each, in place: an i32, the number of the leaf. `test` says whether to go right. */

@@ -76,7 +76,10 @@ LLVMValueRef be_narrow_sums(Kernel *k)
         k->acc[a] = be_alloca(f, k->vector, "acc");
         LLVMBuildStore(f->b, a == 0 ? first_sums(k, q) : be_identity(f, s->sum, k->lanes), k->acc[a]);
     }
-    if (whole > 0) {
+    if (whole <= 4 * s->chains) {
+        for (uint32_t c = 0; c < whole; c += s->chains)
+            add_columns(k, be_size(f->e, c), q, s->chains);
+    } else {
         Loop loop = be_loop(f, whole, s->chains, "columns");
         add_columns(k, loop.i, q, s->chains);
         be_loop_end(f, &loop);

@@ -82,7 +82,7 @@ LLVMValueRef be_load_weights(Kernel *k, LLVMValueRef index, uint32_t lanes)
     uint32_t bytes = type_element_bytes(s->weights.element);
     LLVMValueRef w = be_load(&k->f, s->weights.element, k->w, index, lanes);
     /* A vector of weights lies within its column: panels are as aligned as their columns are long. */
-    if (LLVMIsALoadInst(w) && (lanes * bytes & (lanes * bytes - 1)) == 0 && lanes * bytes <= k->f.e->target.align && !k->f.e->jit)
+    if (LLVMIsALoadInst(w) && !s->weights.packed && (lanes * bytes & (lanes * bytes - 1)) == 0 && lanes * bytes <= k->f.e->target.align && !k->f.e->jit)
         LLVMSetAlignment(w, lanes * bytes);
     if (s->sum.elem == ELEM_F64 && s->weights.element.elem == ELEM_F32)
         w = LLVMBuildFPExt(k->f.b, w, be_vector_type(be_scalar_type(k->f.e, s->sum), lanes), "");
@@ -120,10 +120,17 @@ static void add_column(Kernel *k, uint32_t chain, LLVMValueRef column)
 
 /* ---- dense ---- */
 
+enum { MOST_UNROLLED = 96 };                      /* vectors of weights that are read without a loop, where a layer is made in place */
+
 /* Blocks of `unroll` columns (a multiple of the chains), then up to unroll - 1 more. */
 static void all_columns(Kernel *k)
 {
     Fn *f = &k->f;
+    if (LLVMIsConstant(k->cols) && k->s->weights.cols * k->t <= MOST_UNROLLED) {
+        for (uint32_t c = 0; c < k->s->weights.cols; c++)
+            add_column(k, c % k->s->chains, be_size(f->e, c));
+        return;
+    }
     uint32_t unroll = k->s->chains > 1 ? k->s->chains : k->t >= 8 ? 2 : 4;
     if (unroll == 2 && k->t < 8)
         unroll = 4;

@@ -84,7 +84,8 @@ static void concat(Fn *f, const Op *op)
         Strided s = strided(a);
         row_major(t, s.to);
         row_major(a, s.from);
-        strided_copy(f, &s, be_at_const(f, to, offset * s.to[axis] * size), be_place(f, op_operand(op, k)).at);
+        if (axis > 0 || !be_part_is_there(f->plan, op, k, offset * s.to[0] * size))
+            strided_copy(f, &s, be_at_const(f, to, offset * s.to[axis] * size), be_place(f, op_operand(op, k)).at);
         offset += a.dim[axis];
     }
 }

@@ -190,6 +190,16 @@ static int32_t leaf_of(const Tree *t, const Records *r, uint32_t leaf)
     return (int32_t)~(r->packed ? t->leaf[leaf].slot | (uint64_t)t->leaf[leaf].class_ << r->slot_bits : leaf);
 }
 
+void be_tree_entries(Arena *arena, const Tree *t, int32_t *node, int32_t *leaf)
+{
+    Records r = records_of(t);
+    uint32_t *place = places_of(arena, t, &r);
+    for (uint32_t i = 0; i < t->n_nodes; i++)
+        node[i] = place[i] == NOT_YET ? 0 : (int32_t)(offset_of(&r, place[i]) / r.unit);
+    for (uint32_t i = 0; i < t->n_leaves; i++)
+        leaf[i] = leaf_of(t, &r, i);
+}
+
 void be_fill_tree(Arena *scratch, const Tree *t, uint8_t *out)
 {
     Records r = records_of(t);
@@ -226,7 +236,7 @@ static LLVMValueRef load_at(Fn *f, LLVMTypeRef type, LLVMValueRef record, uint32
 }
 
 /* A comparison of random keys is no branch: both children are loaded, and one is taken. */
-static LLVMValueRef select_blindly(Fn *f, LLVMValueRef c, LLVMValueRef a, LLVMValueRef b)
+LLVMValueRef be_select_blindly(Fn *f, LLVMValueRef c, LLVMValueRef a, LLVMValueRef b)
 {
     LLVMValueRef v = LLVMBuildSelect(f->b, c, a, b, "");
     unsigned kind = LLVMGetMDKindIDInContext(f->e->c, "unpredictable", 13);
@@ -250,7 +260,7 @@ static LLVMValueRef step(Fn *f, const Walk *w, LLVMValueRef n)
         value = be_load(f, w->key, w->x, LLVMBuildZExtOrBitCast(f->b, c, e->size, ""), 1);
     }
     LLVMValueRef threshold = load_at(f, be_scalar_type(e, w->key), record, r->threshold, 4);
-    return select_blindly(f, LLVMBuildICmp(f->b, LLVMIntSGT, value, threshold, ""), right, left);
+    return be_select_blindly(f, LLVMBuildICmp(f->b, LLVMIntSGT, value, threshold, ""), right, left);
 }
 
 static void set_leaf(Fn *f, const Op *op, const Walk *w, LLVMValueRef leaf)
@@ -271,6 +281,23 @@ static void set_leaf(Fn *f, const Op *op, const Walk *w, LLVMValueRef leaf)
 }
 _Static_assert(sizeof(TreeLeaf) == 8, "the bytes of leaves are their table");
 
+/* From where a grid leads to:   n = start; while (n >= 0) n = step(n);  leaf ~n     */
+static LLVMValueRef walk_from(Fn *f, const Walk *w, LLVMValueRef start)
+{
+    Emitter *e = f->e;
+    LLVMValueRef zero = LLVMConstInt(e->i32, 0, 0);
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(f->b), body = be_new_block(f, "node"), after = be_new_block(f, "leaf");
+    LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntSGE, start, zero, ""), body, after);
+    LLVMPositionBuilderAtEnd(f->b, body);
+    LLVMValueRef n = LLVMBuildPhi(f->b, e->i32, "n"), child = step(f, w, n);
+    LLVMAddIncoming(n, (LLVMValueRef[]){start, child}, (LLVMBasicBlockRef[]){before, body}, 2);
+    LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntSGE, child, zero, ""), body, after);
+    LLVMPositionBuilderAtEnd(f->b, after);
+    LLVMValueRef end = LLVMBuildPhi(f->b, e->i32, "end");
+    LLVMAddIncoming(end, (LLVMValueRef[]){start, child}, (LLVMBasicBlockRef[]){before, body}, 2);
+    return end;
+}
+
 /*   n = depth = 0; do { n = step(n); depth++; } while (n >= 0);  leaf ~n     */
 static void walk(Fn *f, const Op *op)
 {
@@ -286,6 +313,13 @@ static void walk(Fn *f, const Op *op)
     }
     w.table = be_constant(e, f->m, op->cst[0], &nodes);
     w.only = c->tree->n_keys == 1 ? be_load(f, w.key, w.x, be_size(e, 0), 1) : NULL;
+    const Grid *grid = f->counts ? NULL : f->plan->grid[op->result[0]];
+    if (grid) {
+        Layout layout = be_layout_grid(grid);
+        LLVMValueRef start = be_grid_start(f, grid, w.x, be_constant(e, f->m, op->cst[0], &layout));
+        set_leaf(f, op, &w, LLVMBuildNot(f->b, walk_from(f, &w, start), ""));
+        return;
+    }
     LLVMBasicBlockRef before = LLVMGetInsertBlock(f->b), body = be_new_block(f, "node"), after = be_new_block(f, "leaf");
     LLVMBuildBr(f->b, body);
     LLVMPositionBuilderAtEnd(f->b, body);

@@ -18,6 +18,7 @@
     X(batch) \
     X(tree) \
     X(proof) \
+    X(leaves) \
     X(search) \
     X(piecewise) \
     X(split_chain) \
