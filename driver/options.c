@@ -14,7 +14,7 @@ enum { ANY = 31, COMPILING = VERB_COMPILE | VERB_RUN | VERB_VERIFY | VERB_REPORT
 
 /* Numbers of options: a short option is its letter. */
 enum {
-    OPT_header = 256, OPT_prefix, OPT_emit, OPT_network, OPT_numerics, OPT_contract, OPT_box, OPT_leaves, OPT_max_bytes, OPT_max_ops,
+    OPT_header = 256, OPT_prefix, OPT_emit, OPT_network, OPT_numerics, OPT_contract, OPT_box, OPT_leaves, OPT_threads, OPT_max_bytes, OPT_max_ops,
     OPT_outside, OPT_compute, OPT_max_stack, OPT_result, OPT_count_ops, OPT_target, OPT_march, OPT_mattr, OPT_freestanding,
     OPT_no_dispatch, OPT_passes, OPT_print_before, OPT_print_after, OPT_stop_after, OPT_verify_each, OPT_time_passes,
     OPT_pass_stats, OPT_print_passes, OPT_print_targets, OPT_inline_constants, OPT_input, OPT_output, OPT_against, OPT_compiled, OPT_profile, OPT_ops,
@@ -47,9 +47,10 @@ static const Row rows[] = {
     {OPT_compute, "compute", "f32|f64", COMPILING, 1, "f64: weights, sums and values between in f64"},
     {OPT_result, "result", "KIND", COMPILING, 1, "value (default), argmax or argmin: return the index alone"},
     {OPT_profile, "profile", "[NAME=]FILE", COMPILING, 1, "sample inputs, as for --input of run: what is likely is made fast"},
-    {OPT_leaves, "leaves", "N", COMPILING, 1, "make no search or tree of more than N leaves"},
-    {OPT_max_ops, "max-ops", "N", COMPILING, 0, "fail when the worst case is more than N operations"},
-    {OPT_max_bytes, "max-bytes", "N", COMPILING, 0, "fail when the constants are more than N bytes (suffixes K, M, G)"},
+    {OPT_leaves, "leaves", "N", COMPILING, 1, "make no search or tree of more than N leaves (default: 1024 for a tree over an input box)"},
+    {OPT_threads, "threads", "N", COMPILING, 0, "work on so many threads at a time (default: one a processor); the output is the same"},
+    {OPT_max_ops, "max-ops", "N", COMPILING, 0, "keep the worst case to N operations, or fail and say how near it came"},
+    {OPT_max_bytes, "max-bytes", "N", COMPILING, 0, "keep the constants to N bytes, or fail (suffixes K, M, G; default for a tree: 1M, with --leaves 64M)"},
     {OPT_max_stack, "max-stack", "N", COMPILING, 1, "stack for values; beyond it the caller brings scratch memory"},
     {OPT_count_ops, "count-ops", NULL, COMPILING, 1, "emit NAME_eval_counted, which adds up the operations it executes"},
     {OPT_target, "target", "TRIPLE", COMPILING, 1, "compile for this machine (default: the host, its portable baseline)"},
@@ -277,6 +278,7 @@ static void set_option(Parser *p, const Row *row, const char *arg)
         o->pipeline.result = CHOICE(p, "--result", arg, "value", "argmax", "argmin") == 0 ? NULL : arg;
         break;
     case OPT_leaves: o->pipeline.leaves = number(p, "--leaves", arg); break;
+    case OPT_threads: o->pipeline.threads = (unsigned)number(p, "--threads", arg); break;
     case OPT_max_ops: o->has_max_ops = true; o->max_ops = number(p, "--max-ops", arg); break;
     case OPT_max_bytes: o->has_max_bytes = true; o->max_bytes = number(p, "--max-bytes", arg); break;
     case OPT_max_stack: o->target.max_stack = number(p, "--max-stack", arg); break;

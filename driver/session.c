@@ -107,7 +107,7 @@ static uint32_t vector_bytes(const TargetOptions *target)
     return str_starts(triple, "x86_64") || str_starts(triple, "amd64") ? 64 : 16;
 }
 
-/* Reading and sorting tables of data takes its time. */
+/* Reading and sorting tables of data takes its time, and so does cutting a box. */
 static void tell_progress(void *context, const char *what, uint64_t done, uint64_t total)
 {
     Progress *p = context;
@@ -172,6 +172,11 @@ bool session_compile(Session *s)
     PipelineOptions pipeline = o->pipeline;
     Profile profile;
     pipeline.vector_bytes = vector_bytes(&o->target);
+    pipeline.max_bytes = o->has_max_bytes ? o->max_bytes : 0;
+    pipeline.max_ops = o->has_max_ops ? o->max_ops : 0;
+    Progress progress = progress_start("", 0);
+    pipeline.progress = tell_progress;
+    pipeline.progress_context = &progress;
     if (o->profile.len > 0) {
         if (!read_profile(s, &profile))
             return false;

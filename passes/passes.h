@@ -21,6 +21,9 @@ typedef enum Property {
  * of the input. */
 typedef struct Profile { const char *network; size_t n; const uint8_t *const *input; } Profile;
 
+/* Long work: `done` of `total`; what == NULL: it is over. */
+typedef void PassProgress(void *context, const char *what, uint64_t done, uint64_t total);
+
 typedef struct PassContext {
     Arena *arena;                 /* scratch, freed after the pass */
     Diags *diags;                 /* remarks: why something was left alone */
@@ -30,6 +33,10 @@ typedef struct PassContext {
     const Profile *profile;       /* NULL: none */
     uint32_t vector_bytes;        /* of the widest vectors that code is made for */
     size_t leaves;                /* the most that a search or tree made by synthesis may have; 0: as many as are worth it */
+    uint64_t max_bytes, max_ops;  /* what the constants may take in all, and the worst case; 0: no such budget */
+    unsigned threads;             /* that may work at a time, 1 at least */
+    PassProgress *progress;       /* NULL: nobody looks */
+    void *progress_context;
     struct PassStats *stats;      /* pass_stat: counters printed by --pass-stats; NULL: not wanted */
 } PassContext;
 
@@ -68,6 +75,10 @@ typedef struct PipelineOptions {
     const Profile *profile;       /* --profile; NULL: none */
     uint32_t vector_bytes;        /* of the target's widest vectors; 0: 64 */
     size_t leaves;                /* --leaves; 0: no limit was given */
+    uint64_t max_bytes, max_ops;  /* budgets: --max-bytes, --max-ops; 0: none */
+    unsigned threads;             /* --threads; 0: one for each processor */
+    PassProgress *progress;       /* of long work; may be NULL */
+    void *progress_context;
     bool compute_f64;             /* --compute=f64 */
     const char *result;           /* --result: NULL/"value", "argmax", "argmin" */
     FILE *dump;                   /* dumps, timings and statistics go here (stderr) */

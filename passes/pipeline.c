@@ -13,18 +13,20 @@
  *
  * -O0 is the network as written: only what every evaluator must have. From -O1 on come the passes that keep the bits
  * (merge-affine runs only on networks that allow `real` numerics), skip among them: fewer operations. -O2 also chooses how
- * what is left is walked: less time. -O3 is equal as long as no pass trades memory or compile time for either.
+ * what is left is walked: less time; with `real` numerics it cuts input boxes into trees (split), which takes memory and compile time, within
+ * budgets. -O3 is equal as long as no pass trades memory or compile time for either.
  *
- * The order matters in six places: memorize comes before all that looks at ops, for data are no network yet; positive-zero comes
+ * The order matters in seven places: memorize comes before all that looks at ops, for data are no network yet; positive-zero comes
  * before anything that could tell −0.0 from +0.0; folding comes before shapes and identities, which look for constants; piecewise
- * comes before skip, which it leaves less to do; skip comes when affines are what they will be; guard comes after
+ * comes before split, which takes what has more inputs, and both before skip, which they leave less to do; skip comes when affines are what they will be; guard comes after
  * them, so that what it adds stays as it is.
  *
  * What has been counted has been through all of this: any level leaves it as it is (pipeline_run).
  */
 static const char first[] = "positive-zero";
 static const char optimize[] =
-    "read-bits,fold-constants,simplify-shapes,fold-identities,merge-affine,fold-constants,dedup-constants,piecewise,skip";
+    "read-bits,fold-constants,simplify-shapes,fold-identities,merge-affine,fold-constants,dedup-constants,piecewise";
+static const char cuts[] = "split", skips[] = "skip";
 static const char last[] = "guard,dead-code";
 static const char lowering[] = "lower";
 
@@ -54,6 +56,8 @@ char *pipeline_text(Arena *arena, const PipelineOptions *o)
     } else {
         add_part(&text, first);
         add_part(&text, o->level > 0 ? optimize : "");
+        add_part(&text, o->level > 1 ? cuts : "");
+        add_part(&text, o->level > 0 ? skips : "");
         add_part(&text, last);
         add_part(&text, o->level > 1 ? lowering : "");
     }

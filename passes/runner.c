@@ -82,7 +82,9 @@ static bool run_on_network(Runner *r, const Step *step, Network *net)
     PassContext ctx = {.arena = scratch, .diags = r->diags, .name = step->pass->name, .option = step->option,
                        .n_options = step->n_options, .profile = profile && strcmp(profile->network, net->name) == 0 ? profile : NULL,
                        .vector_bytes = r->options->vector_bytes ? r->options->vector_bytes : 64,
-                       .leaves = r->options->leaves, .stats = r->options->pass_stats ? &r->stats : NULL};
+                       .leaves = r->options->leaves, .max_bytes = r->options->max_bytes, .max_ops = r->options->max_ops,
+                       .threads = parallel_workers(r->options->threads), .progress = r->options->progress,
+                       .progress_context = r->options->progress_context, .stats = r->options->pass_stats ? &r->stats : NULL};
     bool changed = step->pass->run(net, &ctx);
     network_settle(net);
     arena_free(scratch);

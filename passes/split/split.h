@@ -83,13 +83,58 @@ typedef struct LeafCode {
 
 /* The cheapest, by expected operations (all sets of kept layers up to 10 of them, greedily beyond). */
 LeafCode leaf_code(const Chain *chain, const uint8_t *state, const uint8_t *alive);
+/* What `how` executes on an input that gives the pre-activations z. */
+uint64_t leaf_ops(const Chain *chain, const uint8_t *state, const uint8_t *alive, LeafCode how, const double *z);
+/* What the network executes there without any split, zero activations and zero weights left out. */
+uint64_t skip_ops(const Chain *chain, const double *x, const double *z);
+/* Every pre-activation, as doubles compute them. h: room for the widest layer. */
+void chain_evaluate(const Chain *chain, const double *x, double *z, double *h);
 
-/* ---- grow.c, choose.c ------------------------------------------------------------------------------------------------------------------ */
+/* ---- grow.c ---------------------------------------------------------------------------------------------------------------------------- */
+
+/* A part of the box. What is known there of the network is packed: two bits a neuron (State), then a bit an output (alive). */
+typedef struct GrowNode {
+    int32_t parent, child[2];     /* child[0] < 0: not cut; children come later than their parent */
+    uint32_t coordinate, depth;
+    double cut;
+    double share;                 /* of the inputs, as expected */
+    uint8_t *known;
+    LeafCode how;
+} GrowNode;
+
+typedef struct GrowOptions {
+    unsigned threads;             /* as many as there are (parallel_workers), 1 at least */
+    bool worst_first;             /* cut where the worst case is, until it is at most `worst`; then go on by expectation */
+    uint64_t worst;               /* comparisons and operations of a leaf; 0: no bound */
+    const double *sample;         /* [n_samples][n_inputs], inside the box: what is likely; NULL: all of the box alike */
+    uint32_t n_samples;
+    void (*progress)(void *context, const char *what, uint64_t done, uint64_t total);     /* NULL: nobody looks */
+    void *progress_context;
+} GrowOptions;
+
+typedef struct Growth {
+    Vec(GrowNode) node;           /* the first is the whole box */
+    uint32_t n_leaves;
+    uint64_t evaluated;           /* cuts that were tried */
+    struct Grower *grower;
+} Growth;
+
+void growth_start(Arena *arena, const Chain *chain, const GrowOptions *options, Growth *out);
+/* Cuts until there are so many leaves. False: before that nothing was left that is worth a cut. */
+bool growth_to(Growth *growth, size_t leaves);
+/* The most that any leaf executes, the way to it included. */
+uint64_t growth_worst(const Growth *growth);
+
+size_t known_bytes(const Chain *chain);
+void known_pack(const Chain *chain, const uint8_t *state, const uint8_t *alive, uint8_t *known);
+void known_unpack(const Chain *chain, const uint8_t *known, uint8_t *state, uint8_t *alive);
+
+/* ---- choose.c -------------------------------------------------------------------------------------------------------------------------- */
 
 /* A piece of code that leaves run: what its facts leave of the network. */
 typedef struct Code {
-    const uint8_t *state, *alive; /* as in Facts */
-    const double *lo, *hi;        /* a box around every leaf that runs it (state and alive hold there), ends of the input's type */
+    const uint8_t *state, *alive; /* as in Facts; they hold in every leaf that runs it */
+    const double *lo, *hi;        /* a box around these leaves, and more than they are: state and alive need not hold in all of it */
     double share;                 /* of the inputs, as expected */
     LeafCode how;
 } Code;
@@ -103,6 +148,20 @@ typedef struct Split {
     double *share;                /* by leaf */
     Code *codes;
 } Split;
+
+typedef struct ChooseLimits {
+    uint64_t bytes;               /* of tree and leaves; UINT64_MAX: any */
+    uint64_t worst;               /* as in GrowOptions */
+} ChooseLimits;
+
+/* What nodes know is first joined from what lies below them. False: nothing keeps to the limits. */
+bool choose_split(Arena *arena, const Chain *chain, Growth *growth, const ChooseLimits *limits, Split *out);
+/* Bytes that it will take, before classes are merged. */
+uint64_t split_bytes(const Chain *chain, const Split *split);
+/* The leaf that x is sent to, and the comparisons on the way. */
+uint32_t split_leaf(const Split *split, const double *x, uint32_t *depth);
+/* The most that any input executes, comparisons included. */
+uint64_t split_worst(Arena *scratch, const Split *split);
 
 /* ---- emit.c ------------------------------------------------------------------------------------------------------------------------------ */
 

@@ -23,7 +23,8 @@
     X(piecewise) \
     X(split_chain) \
     X(split_bounds) \
-    X(split_emit)
+    X(split_emit) \
+    X(split_tree)
 #define DECLARE(name) void suite_##name(void);
 SUITES(DECLARE)
 
