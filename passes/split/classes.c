@@ -96,7 +96,7 @@ static double comparisons(const Class *c)
     return n;
 }
 
-static double words(const Class *c, uint32_t n_free)
+double class_words(const Class *c, uint32_t n_free)
 {
     double n = c->n_labels;
     uint32_t basis = n_free;
@@ -126,9 +126,9 @@ static double price_of(Merger *m, uint32_t i, uint32_t j)
     if (!can_merge(a, b))
         return INFINITY;
     merge_shapes(a, b, &m->trial);
-    double more = comparisons(&m->trial), size = words(&m->trial, m->n_free);
+    double more = comparisons(&m->trial), size = class_words(&m->trial, m->n_free);
     double ops = a->share * (more - comparisons(a)) + b->share * (more - comparisons(b));
-    double stored = a->n_slots * (size - words(a, m->n_free)) + b->n_slots * (size - words(b, m->n_free));
+    double stored = a->n_slots * (size - class_words(a, m->n_free)) + b->n_slots * (size - class_words(b, m->n_free));
     return ops / m->all_comparisons + stored / m->all_words;
 }
 
@@ -277,7 +277,7 @@ Classes classes_of(Arena *arena, uint32_t n_codes, const Leaf *leaf, const Code 
     fill_classes(arena, n_codes, shape, code, m.at);
     for (uint32_t i = 0; i < n; i++) {
         m.all_comparisons += m.at[i].share * comparisons(&m.at[i]);
-        m.all_words += m.at[i].n_slots * words(&m.at[i], n_free);
+        m.all_words += m.at[i].n_slots * class_words(&m.at[i], n_free);
         stages += m.at[i].n_stages;
     }
     m.trial.stage = NEW_ARRAY(arena, stages, ShapeStage);

@@ -399,6 +399,17 @@ static Split used_codes(Arena *arena, const Split *split)
     return out;
 }
 
+uint64_t split_stored_bytes(Arena *scratch, const Chain *chain, const Split *all)
+{
+    Split used = used_codes(scratch, all);
+    uint32_t n_free = n_free_inputs(chain), element = type_element_bytes(chain->element);
+    Classes classes = classes_of(scratch, used.n_codes, compose_all(scratch, chain, &used), used.codes, n_free, MOST_CLASSES);
+    uint64_t bytes = used.n_nodes * (sizeof(TreeNode) + element) + used.n_leaves * sizeof(TreeLeaf);
+    for (uint32_t i = 0; i < classes.n; i++)
+        bytes += (uint64_t)(classes.at[i].n_slots * class_words(&classes.at[i], n_free)) * element;
+    return bytes;
+}
+
 bool split_emit(Network *net, PassContext *ctx, const Chain *chain, const Split *all, Emitted *out)
 {
     Split used = used_codes(ctx->arena, all), *split = &used;

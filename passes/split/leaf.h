@@ -45,6 +45,9 @@ typedef struct Classes { uint32_t n; Class *at; uint32_t *class_of, *slot_of; /*
 /* At most so many, where shapes allow it. */
 Classes classes_of(Arena *arena, uint32_t n_codes, const Leaf *leaf, const Code *code, uint32_t n_free, uint32_t most);
 
+/* Numbers of one slot. */
+double class_words(const Class *c, uint32_t n_free);
+
 /* Which stage of the leaf is the class's stage t, when `at` of the leaf's stages are placed: the leaf's stage, or NULL: it has none there. */
 const Stage *class_stage(const Class *class_, uint32_t t, const Leaf *leaf, uint32_t at);
 

@@ -23,11 +23,12 @@
 
 enum {
     DEFAULT_LEAVES = 1024, BUDGET_LEAVES = 1 << 14, LEAVES = 1 << 20, LOOK = 64, FIRST_LOOK = 8, MANY_INPUTS = 8,
-    MOST_SAMPLES = 4096, POINTS = 4096, LEAST_POINTS = 64
+    MOST_SAMPLES = 4096, POINTS = 4096, LEAST_POINTS = 64, MOST_CHOICES = 12
 };
 static const uint64_t DEFAULT_BYTES = (uint64_t)1 << 20, MOST_BYTES = (uint64_t)1 << 26, POINTS_WORK = (uint64_t)1 << 28,
                       DEFAULT_WORK = (uint64_t)1 << 34, BUDGET_WORK = (uint64_t)1 << 38;
 static const double GAIN = 1.3;
+static const double PADDED = 4.0 / 3;            /* constants as the back end stores them, to those of the IR: rows begin on boundaries */
 
 typedef struct Points { uint32_t n; const double *at; } Points;
 
@@ -145,7 +146,7 @@ static uint64_t bytes_wanted(const Plan *p)
         return p->ctx->leaves ? MOST_BYTES : DEFAULT_BYTES > 4 * p->chain.dense_bytes ? DEFAULT_BYTES : 4 * p->chain.dense_bytes;
     if (p->net->options.outside == OUTSIDE_dense)
         beside += p->chain.dense_bytes;
-    return most > beside ? most - beside : 0;
+    return most > beside ? (uint64_t)((double)(most - beside) / PADDED) : 0;
 }
 
 /* What it may take of --max-ops: the guard compares twice an input. */
@@ -201,6 +202,21 @@ static bool choose(Plan *p)
         return false;
     p->mean = mean_of(p->ctx->arena, &p->chain, &p->split, p->points);
     return true;
+}
+
+/* Classes add rows to what a choice counts on: the limit it is given falls until what is stored keeps to the real one. */
+static bool choose_within(Plan *p)
+{
+    uint64_t limit = p->limits.bytes;
+    for (int i = 0; i < MOST_CHOICES; i++) {
+        if (!choose(p))
+            return false;
+        uint64_t stored = split_stored_bytes(p->ctx->arena, &p->chain, &p->split);
+        if (stored <= limit)
+            return true;
+        p->limits.bytes = (uint64_t)((double)split_bytes(&p->chain, &p->split) * 0.99 * (double)limit / (double)stored);
+    }
+    return false;
 }
 
 /* From a few leaves to a few more, operations fall by a factor for each doubling: whether it is enough when that goes on. */
@@ -267,9 +283,9 @@ static bool make_plan(Plan *p)
         return explain(p, tried(p));
     growth_to(&p->growth, p->leaves);
     p->leaves = p->growth.n_leaves;
-    if (!choose(p))
+    if (!choose_within(p))
         return explain(p, p->growth.n_leaves == 1 ? tried(p)
-                          : str_printf(p->ctx->arena, "no tree takes at most %llu bytes", (unsigned long long)p->limits.bytes));
+                          : str_printf(p->ctx->arena, "no tree takes at most %llu bytes", (unsigned long long)bytes_wanted(p)));
     return pays(p) || explain(p, tried(p));
 }
 
