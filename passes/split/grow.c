@@ -151,11 +151,12 @@ static void load_facts(const Grower *g, uint32_t node, Facts *facts)
 {
     const float *at = g->frontier.at[node].bounds;
     known_unpack(g->chain, g->growth->node.at[node].known, facts->state, facts->alive);
-    for (uint32_t i = 0; i < g->chain->n_neurons; i++) {
-        bool unstable = facts->state[i] == STATE_UNSTABLE;
-        facts->lo[i] = unstable ? *at++ : facts->state[i] == STATE_ON ? 0 : -INFINITY;
-        facts->hi[i] = unstable ? *at++ : facts->state[i] == STATE_ON ? INFINITY : 0;
-    }
+    for (uint32_t l = 0, i = 0; l < g->chain->n_layers; l++)
+        for (uint32_t r = 0; r < g->chain->layer[l].rows; r++, i++) {
+            bool unstable = facts->state[i] == STATE_UNSTABLE, positive = facts->state[i] == STATE_ON && g->chain->layer[l].relu;
+            facts->lo[i] = unstable ? *at++ : positive ? 0 : -INFINITY;
+            facts->hi[i] = unstable ? *at++ : facts->state[i] == STATE_ON ? INFINITY : 0;
+        }
 }
 
 /* The part of the box, from the cuts on the way up. */
