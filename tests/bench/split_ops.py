@@ -68,7 +68,7 @@ class Bench:
         subprocess.run([self.options.cnetc, *common, "-o", os.path.join(self.folder, "net.o")], check=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-        said = subprocess.run([self.options.cnetc, "run", *common, "--input", self.inputs(net, box), "--output=/dev/null", "--ops=json"], check=True,
+        said = subprocess.run([self.options.cnetc, "run", *common, "--input", self.inputs(net, box), f"--output={self.folder}/y.npy", "--ops=json"], check=True,
                               stdout=subprocess.PIPE).stdout
         return json.loads(said), seconds
 
