@@ -97,8 +97,14 @@ void emit_dot(const Module *m, FILE *out);
 typedef struct Measured { uint64_t rows; Counts sum, max; uint64_t total_max; } Measured;
 void measured_add(Measured *m, Counts row);
 /* One JSON object (design: the fields scripts rely on). `measured` NULL: static figures only. */
-void ops_json(const Session *s, const Measured *measured, FILE *out);
-void ops_table(const Session *s, const Measured *measured, FILE *out);
+void ops_json(Session *s, const Measured *measured, FILE *out);
+void ops_table(Session *s, const Measured *measured, FILE *out);
+
+/* ---- worst.c: of a network that is a tree, an input that costs much -------------------------------------------------- */
+
+typedef struct Worst { Counts counts; uint32_t n; const double *x; } Worst;
+/* False: the network is no tree over boxed inputs. */
+bool worst_found(Session *s, Worst *out);
 
 /* ---- engine.c ------------------------------------------------------------------------------------------------------- */
 

@@ -107,7 +107,31 @@ static void table_exec(FILE *out, const Network *net)
                 (unsigned long long)exec.lane_compares, (unsigned long long)exec.address_ops, (unsigned long long)exec.bytes);
 }
 
-void ops_json(const Session *s, const Measured *measured, FILE *out)
+/* Only networks that are trees have it: how near to the bound an input comes, and which. */
+static void json_worst(FILE *out, Session *s)
+{
+    Worst worst;
+    if (!worst_found(s, &worst))
+        return;
+    json_figure(out, &(Figure){"worst_found", "", worst.counts, counts_total(worst.counts), 1});
+    fputs("  \"worst_input\": [", out);
+    for (uint32_t i = 0; i < worst.n; i++)
+        fprintf(out, "%s%.17g", i ? ", " : "", worst.x[i]);
+    fputs("],\n", out);
+}
+
+static void table_worst(FILE *out, Session *s)
+{
+    Worst worst;
+    if (!worst_found(s, &worst))
+        return;
+    fprintf(out, "worst found  %llu operations, at ", (unsigned long long)counts_total(worst.counts));
+    for (uint32_t i = 0; i < worst.n; i++)
+        fprintf(out, "%s%.9g", i ? ", " : "", worst.x[i]);
+    fprintf(out, "%s\n", counts_total(worst.counts) == network_cost(s->entry).total_max ? ": the bound is reached" : "");
+}
+
+void ops_json(Session *s, const Measured *measured, FILE *out)
 {
     Figure f[FIGURES];
     size_t n = figures(s, measured, f);
@@ -116,13 +140,14 @@ void ops_json(const Session *s, const Measured *measured, FILE *out)
     fprintf(out, ",\n  \"inputs\": %llu,\n", (unsigned long long)(measured ? measured->rows : 0));
     for (size_t i = 0; i < n; i++)
         json_figure(out, &f[i]);
+    json_worst(out, s);
     json_exec(out, s->entry);
     NetworkSizes sizes = be_sizes(s->entry, &s->options->target);
     fprintf(out, "  \"model_bytes\": %llu,\n  \"fallback_bytes\": %llu,\n  \"dense_bytes\": %llu\n}\n",
             (unsigned long long)sizes.model_bytes, (unsigned long long)sizes.fallback_bytes, (unsigned long long)s->dense_bytes);
 }
 
-void ops_table(const Session *s, const Measured *measured, FILE *out)
+void ops_table(Session *s, const Measured *measured, FILE *out)
 {
     Figure f[FIGURES];
     size_t n = figures(s, measured, f);
@@ -140,6 +165,7 @@ void ops_table(const Session *s, const Measured *measured, FILE *out)
         }
         fprintf(out, "   %s\n", f[i].meaning);
     }
+    table_worst(out, s);
     table_exec(out, s->entry);
     NetworkSizes sizes = be_sizes(s->entry, &s->options->target);
     fprintf(out, "constants    %llu bytes compiled", (unsigned long long)sizes.model_bytes);

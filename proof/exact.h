@@ -165,7 +165,9 @@ System *system_new(Arena *arena, const Source *source);
 void system_settle(Prover *p, const System *parent, System *s);
 /* Least and greatest value of f on the box: bounds. */
 void system_bounds(Prover *p, const System *s, const Form *f, Dyadic *low, Dyadic *high);
-/* The same by intervals alone: cheap. */
+/* The greatest value of a − b, at most. */
+double system_most(Prover *p, const System *s, const Form *a, const Form *b);
+/* Bounds by intervals alone: cheap. */
 void system_intervals(Prover *p, const System *s, const Form *f, Dyadic *low, Dyadic *high);
 
 bool source_read(Arena *arena, const Network *net, Source *out, const char **why);

@@ -185,12 +185,11 @@ static bool read_candidates(const Leaf *l, const Reader *r, Candidates *out)
     return true;
 }
 
-/* How far candidate a's score in the source can lie below b's when the leaf prefers a. */
-static double below(const Leaf *l, const Candidates *c, const Candidate *a, const Candidate *b)
+/* How far b's score in the source can lie above that of candidate a when the leaf prefers a; at_most, whatever it prefers. */
+static double above_chosen(const Leaf *l, const Candidates *c, const Candidate *a, const Candidate *b, double at_most)
 {
     const System *s = l->system;
     Prover *p = l->prover;
-    double at_most = fmax(0, difference(l, &s->out[b->output], &s->out[a->output]).high);
     if (!a->score || !b->score || at_most == 0)
         return at_most;
     Dyadic *sign = &p->end[0];
@@ -205,7 +204,19 @@ static double below(const Leaf *l, const Candidates *c, const Candidate *a, cons
     return fmin(at_most, fmax(0, range_of(l, &p->scratch).high + a->radius + b->radius) * (1 + 0x1p-50));
 }
 
-/* Every output that may win must be a candidate, or never lie far above one. */
+/* over[d * n + k]: how far output d of the source can lie above candidate k. */
+static double *heights(const Leaf *l, const Candidates *c)
+{
+    const System *s = l->system;
+    double *over = NEW_ARRAY(l->arena, (size_t)s->source->n_outputs * c->n, double);
+    for (uint32_t d = 0; d < s->source->n_outputs; d++)
+        for (uint32_t k = 0; k < c->n && !s->dead[d]; k++)
+            if (c->at[k].output != d)
+                over[d * c->n + k] = fmax(0, system_most(l->prover, s, &s->out[d], &s->out[c->at[k].output]));
+    return over;
+}
+
+/* Every output that may win must be a candidate, or never lie far above one. (One that is dead lies below a living one.) */
 static double winner_error(const Leaf *l, const Reader *r, const char **why)
 {
     const System *s = l->system;
@@ -214,18 +225,20 @@ static double winner_error(const Leaf *l, const Reader *r, const char **why)
         *why = "its output is no label of the source";
         return INFINITY;
     }
-    double worst = 0;
-    for (uint32_t i = 0; i < c.n; i++)
+    double *over = heights(l, &c), *gap = NEW_ARRAY(l->arena, c.n, double), worst = 0;
+    for (uint32_t i = 0; i < c.n; i++) {
+        for (uint32_t k = 0; k < c.n; k++) {
+            uint32_t d = c.at[k].output;
+            double at_most = s->dead[d] ? INFINITY : over[d * c.n + i];
+            gap[k] = i == k ? 0 : above_chosen(l, &c, &c.at[i], &c.at[k], at_most);
+        }
         for (uint32_t d = 0; d < s->source->n_outputs; d++) {
-            double least = INFINITY;
-            if (s->dead[d])
-                continue;
-            for (uint32_t k = 0; k < c.n; k++) {
-                double above = c.at[k].output == d ? 0 : fmax(0, difference(l, &s->out[d], &s->out[c.at[k].output]).high);
-                least = fmin(least, (above + (i == k ? 0 : below(l, &c, &c.at[i], &c.at[k]))) * (1 + 0x1p-50));
-            }
+            double least = s->dead[d] ? 0 : INFINITY;
+            for (uint32_t k = 0; k < c.n && !s->dead[d]; k++)
+                least = fmin(least, (over[d * c.n + k] + gap[k]) * (1 + 0x1p-50));
             worst = fmax(worst, least);
         }
+    }
     return worst;
 }
 

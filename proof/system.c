@@ -191,6 +191,17 @@ void system_bounds(Prover *p, const System *s, const Form *f, Dyadic *low, Dyadi
         dyadic_set(high, most);
 }
 
+double system_most(Prover *p, const System *s, const Form *a, const Form *b)
+{
+    Dyadic *minus = &p->number[1], *most = p->high;
+    dyadic_set_double(minus, -1);
+    sum_add(p->exact, p->sum, a, NULL);
+    sum_add(p->exact, p->sum, b, minus);
+    sum_take(p->arena, p->sum, &p->scratch);
+    substitute(p, s, &p->scratch, true, most);
+    return dyadic_above(most);
+}
+
 /* Puts what is decided into a form over the variables of the parent. */
 static void settle_form(Prover *p, System *s, const Form *from, Form *to)
 {
@@ -240,22 +251,32 @@ static void settle_relu(Prover *p, const System *parent, System *s, uint32_t k)
         set_lines(p, s, k);
 }
 
-/* An output that another living one is never less than cannot win (or ties with it). */
+/* The living output with the greatest least value, by intervals: if one beats the others, likely this one. */
+static uint32_t strongest(Prover *p, const System *s)
+{
+    uint32_t best = 0;
+    double most = -INFINITY;
+    for (uint32_t i = 0; i < s->source->n_outputs; i++) {
+        system_bounds(p, s, &s->out[i], &p->end[0], &p->end[1]);
+        double middle = dyadic_below(&p->end[0]) / 2 + dyadic_above(&p->end[1]) / 2;
+        if (!s->dead[i] && (middle > most || most == -INFINITY)) {
+            best = i;
+            most = middle;
+        }
+    }
+    return best;
+}
+
+/* An output that a living one is never less than cannot win (or ties with it). */
 static void settle_winners(Prover *p, System *s)
 {
-    Dyadic *low = &p->end[0], *high = &p->end[1];
-    uint32_t n = s->source->n_outputs;
-    for (uint32_t d = 0; d < n; d++)
-        for (uint32_t c = 0; c < n && !s->dead[d]; c++) {
-            if (c == d || s->dead[c])
-                continue;
-            dyadic_set_double(&p->number[1], -1);
-            sum_add(p->exact, p->sum, &s->out[c], NULL);
-            sum_add(p->exact, p->sum, &s->out[d], &p->number[1]);
-            sum_take(p->arena, p->sum, &p->scratch);
-            system_bounds(p, s, &p->scratch, low, high);
-            s->dead[d] = dyadic_sign(low) > 0 || (dyadic_sign(low) == 0 && c < d);
-        }
+    uint32_t c = strongest(p, s);
+    for (uint32_t d = 0; d < s->source->n_outputs; d++) {
+        if (d == c || s->dead[d])
+            continue;
+        double most = system_most(p, s, &s->out[d], &s->out[c]);
+        s->dead[d] = most < 0 || (most == 0 && c < d);
+    }
 }
 
 void system_settle(Prover *p, const System *parent, System *s)
