@@ -146,7 +146,8 @@ typedef struct System {
     double *z_low, *z_high;       /* by relu: bounds of what goes in, outwards */
     Dyadic *slope, *offset;       /* of unstable ones: relu(z) <= slope z + offset */
     bool *lower_one;              /* and relu(z) >= z, or >= 0 */
-    Form *z, *out;
+    Form *z, *out;                /* z: of unstable relus; of all when `complete` */
+    bool complete;
     uint8_t *dead;                /* by output: another is never less */
 } System;
 
@@ -163,6 +164,8 @@ Prover *prover_new(Arena *arena, uint32_t n_vars);
 System *system_new(Arena *arena, const Source *source);
 /* The system of the box in s->lo, s->hi, a part of that of `parent` (NULL: all relus are open). */
 void system_settle(Prover *p, const System *parent, System *s);
+/* Also finds what goes into relus that are decided. */
+void system_complete(Prover *p, System *s);
 /* Least and greatest value of f on the box: bounds. */
 void system_bounds(Prover *p, const System *s, const Form *f, Dyadic *low, Dyadic *high);
 /* The greatest value of a − b, at most. */
@@ -175,6 +178,6 @@ bool source_read(Arena *arena, const Network *net, Source *out, const char **why
 /* ---- leaf.c -------------------------------------------------------------------------------------------------------------------- */
 
 /* How far the leaf's output can lie from the source's on the system's box, in an upper bound: infinity, and why, when it cannot be read. */
-double leaf_error(Prover *p, const System *s, const ProofTree *tree, TreeLeaf leaf, const char **why);
+double leaf_error(Prover *p, System *s, const ProofTree *tree, TreeLeaf leaf, const char **why);
 
 #endif

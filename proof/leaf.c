@@ -12,7 +12,7 @@
 
 typedef struct Leaf {
     Prover *prover;
-    const System *system;
+    System *system;
     Arena *arena;                 /* for this leaf */
     double *near;                 /* scratch, by variable: coefficients of a form */
 } Leaf;
@@ -63,8 +63,8 @@ static double roughly_apart(const Leaf *l, const Form *f, double constant, const
     return apart;
 }
 
-/* The relu of the source, among those not decided, that is most like this one. */
-static uint32_t nearest(const Leaf *l, const Form *z)
+/* The relu of the source that is most like this one, among those that are decided, or those that are not. */
+static uint32_t nearest(const Leaf *l, const Form *z, bool decided)
 {
     const System *s = l->system;
     uint32_t best = UINT32_MAX;
@@ -72,7 +72,7 @@ static uint32_t nearest(const Leaf *l, const Form *z)
     for (uint32_t i = 0; i < z->n; i++)
         l->near[z->var[i]] = dyadic_above(&z->c[i]);
     for (uint32_t k = 0; k < s->source->n_relus; k++) {
-        if (s->state[k] != RELU_UNSTABLE)
+        if ((s->state[k] != RELU_UNSTABLE) != decided)
             continue;
         double apart = roughly_apart(l, &s->z[k], constant, z);
         if (apart < least) {
@@ -85,19 +85,37 @@ static uint32_t nearest(const Leaf *l, const Form *z)
     return best;
 }
 
+/* What may stand for a relu of the leaf, and how far it can be from it: a relu of the source, its own form, 0. */
+typedef struct Stand { uint32_t relu; double same, on, off; } Stand;
+
+/* It may be like a relu of the source that is decided here, where its own bounds do not show that: that was found on a larger box. */
+static void stand_like_decided(const Leaf *l, const Form *z, Stand *s)
+{
+    system_complete(l->prover, l->system);
+    uint32_t k = nearest(l, z, true);
+    if (k == UINT32_MAX)
+        return;
+    double apart = greatest(difference(l, z, &l->system->z[k]));
+    double *side = l->system->state[k] == RELU_ON ? &s->on : &s->off;
+    *side = fmin(*side, apart);
+}
+
 static bool read_leaf_relu(void *context, const Form *z, Form *result, Step *step)
 {
     const Leaf *l = context;
     const System *s = l->system;
     Range r = range_of(l, z);
-    uint32_t k = r.low < 0 && r.high > 0 ? nearest(l, z) : UINT32_MAX;
-    double on = fmax(0, -r.low), off = fmax(0, r.high);
-    double same = k != UINT32_MAX ? greatest(difference(l, z, &s->z[k])) : INFINITY;
-    step->extra = fmin(same, fmin(on, off));
-    if (step->extra == same) {
-        form_variable(l->arena, result, s->source->n_inputs + k);
-        step->magnitude = s->z_high[k];
-    } else if (on <= off) {
+    bool open = r.low < 0 && r.high > 0;
+    Stand stand = {open ? nearest(l, z, false) : UINT32_MAX, INFINITY, fmax(0, -r.low), fmax(0, r.high)};
+    if (stand.relu != UINT32_MAX)
+        stand.same = greatest(difference(l, z, &s->z[stand.relu]));
+    if (fmin(stand.same, fmin(stand.on, stand.off)) > 0x1p-18 * greatest(r))
+        stand_like_decided(l, z, &stand);
+    step->extra = fmin(stand.same, fmin(stand.on, stand.off));
+    if (step->extra == stand.same) {
+        form_variable(l->arena, result, s->source->n_inputs + stand.relu);
+        step->magnitude = s->z_high[stand.relu];
+    } else if (stand.on <= stand.off) {
         form_copy(l->arena, result, z);
         step->magnitude = greatest(r);
     } else {
@@ -242,7 +260,7 @@ static double winner_error(const Leaf *l, const Reader *r, const char **why)
     return worst;
 }
 
-double leaf_error(Prover *p, const System *s, const ProofTree *tree, TreeLeaf leaf, const char **why)
+double leaf_error(Prover *p, System *s, const ProofTree *tree, TreeLeaf leaf, const char **why)
 {
     Arena *arena = arena_new(p->arena);
     if (!arena)

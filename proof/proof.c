@@ -78,7 +78,7 @@ static uint32_t widest(const System *s)
 }
 
 /* Proves the leaf on the system's box, by halves if need be. */
-static bool prove_box(Job *j, const System *s, TreeLeaf leaf, uint32_t *cuts, uint32_t depth)
+static bool prove_box(Job *j, System *s, TreeLeaf leaf, uint32_t *cuts, uint32_t depth)
 {
     const char *why = NULL;
     double error = leaf_error(j->prover, s, j->tree, leaf, &why);
@@ -105,9 +105,9 @@ static bool prove_box(Job *j, const System *s, TreeLeaf leaf, uint32_t *cuts, ui
     return fine;
 }
 
-static bool prove_below(Job *j, const System *s, int32_t at);
+static bool prove_below(Job *j, System *s, int32_t at);
 
-static bool prove_child(Job *j, const System *s, uint32_t node, int side)
+static bool prove_child(Job *j, System *s, uint32_t node, int side)
 {
     const TreeNode *n = &j->tree->tree->node[node];
     uint32_t input = j->tree->input[n->coordinate];
@@ -126,7 +126,7 @@ static bool prove_child(Job *j, const System *s, uint32_t node, int side)
     return fine;
 }
 
-static bool prove_below(Job *j, const System *s, int32_t at)
+static bool prove_below(Job *j, System *s, int32_t at)
 {
     if (at >= 0)
         return prove_child(j, s, (uint32_t)at, 0) && prove_child(j, s, (uint32_t)at, 1);
@@ -140,14 +140,50 @@ static bool prove_below(Job *j, const System *s, int32_t at)
     return fine;
 }
 
-static bool prove_part(Job *j, const ProofPart *part)
+/* What is settled on the box of the part alone. */
+static System *settle_part(Job *j, const ProofPart *part)
 {
     System *s = take_system(j);
     set_box(s, part->lo, part->hi);
     system_settle(j->prover, NULL, s);
-    bool fine = prove_below(j, s, part->at);
-    vec_push(j->arena, j->free_, s);
-    return fine;
+    return s;
+}
+
+/* The same with all that holds on the way there from the root: more, and far slower. */
+static System *settle_path(Job *j, const ProofPart *part)
+{
+    const Tree *t = j->tree->tree;
+    System *s = take_system(j);
+    set_box(s, j->source->lo, j->source->hi);
+    system_settle(j->prover, NULL, s);
+    for (int32_t at = t->n_nodes ? 0 : ~0; at >= 0 && at != part->at;) {
+        uint32_t input = j->tree->input[t->node[at].coordinate];
+        int side = part->hi[input] > proof_left_end(j->tree, (uint32_t)at);
+        System *child = take_system(j);
+        set_box(child, s->lo, s->hi);
+        if (side)
+            child->lo[input] = fmax(child->lo[input], proof_right_end(j->tree, (uint32_t)at));
+        else
+            child->hi[input] = fmin(child->hi[input], proof_left_end(j->tree, (uint32_t)at));
+        system_settle(j->prover, s, child);
+        vec_push(j->arena, j->free_, s);
+        s = child;
+        at = t->node[at].child[side];
+    }
+    return s;
+}
+
+/* Bounds on a part are nearly always tighter than those above; when they are not enough, all are used. */
+static void prove_part(Job *j, const ProofPart *part)
+{
+    for (int inherit = 0; inherit < 2; inherit++) {
+        *j->out = (Proof){0};
+        System *s = inherit ? settle_path(j, part) : settle_part(j, part);
+        bool fine = prove_below(j, s, part->at);
+        vec_push(j->arena, j->free_, s);
+        if (fine || j->out->reason)
+            return;
+    }
 }
 
 /* Steps of about 0.618 n without a common divisor with n: parts that lie evenly, however few are reached. */

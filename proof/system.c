@@ -279,8 +279,17 @@ static void settle_winners(Prover *p, System *s)
     }
 }
 
+void system_complete(Prover *p, System *s)
+{
+    for (uint32_t k = 0; k < s->source->n_relus && !s->complete; k++)
+        if (s->state[k] != RELU_UNSTABLE)
+            settle_form(p, s, &s->source->z[k], &s->z[k]);
+    s->complete = true;
+}
+
 void system_settle(Prover *p, const System *parent, System *s)
 {
+    s->complete = false;
     for (uint32_t k = 0; k < s->source->n_relus; k++) {
         if (!parent || parent->state[k] == RELU_UNSTABLE) {
             settle_relu(p, parent, s, k);
