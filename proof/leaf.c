@@ -50,17 +50,33 @@ static double reach(const System *s, uint32_t var)
     return var < n ? fmax(fabs(s->lo[var]), fabs(s->hi[var])) : fmax(0, s->z_high[var - n]);
 }
 
+/* The middle of a variable's interval, and how far it goes from there. (An input may be a constant of the box.) */
+static double middle(const System *s, uint32_t var)
+{
+    uint32_t n = s->source->n_inputs;
+    return var < n ? s->lo[var] / 2 + s->hi[var] / 2 : fmax(0, s->z_high[var - n]) / 2;
+}
+
+static double spread(const System *s, uint32_t var)
+{
+    uint32_t n = s->source->n_inputs;
+    return var < n ? s->hi[var] / 2 - s->lo[var] / 2 : fmax(0, s->z_high[var - n]) / 2;
+}
+
 /* How far apart the forms can be, roughly: for choosing only. `near` holds the coefficients of one of them. */
 static double roughly_apart(const Leaf *l, const Form *f, double constant, const Form *other)
 {
-    double apart = fabs(constant - dyadic_above(f->constant));
+    double at_middle = constant - dyadic_above(f->constant), apart = 0;
     for (uint32_t i = 0; i < f->n; i++) {
-        double c = dyadic_above(&f->c[i]);
-        apart += (fabs(c - l->near[f->var[i]]) - fabs(l->near[f->var[i]])) * reach(l->system, f->var[i]);
+        double c = dyadic_above(&f->c[i]), near = l->near[f->var[i]];
+        at_middle -= c * middle(l->system, f->var[i]);
+        apart += (fabs(c - near) - fabs(near)) * spread(l->system, f->var[i]);
     }
-    for (uint32_t i = 0; i < other->n; i++)
-        apart += fabs(l->near[other->var[i]]) * reach(l->system, other->var[i]);
-    return apart;
+    for (uint32_t i = 0; i < other->n; i++) {
+        at_middle += l->near[other->var[i]] * middle(l->system, other->var[i]);
+        apart += fabs(l->near[other->var[i]]) * spread(l->system, other->var[i]);
+    }
+    return apart + fabs(at_middle);
 }
 
 /* The relu of the source that is most like this one, among those that are decided, or those that are not. */

@@ -92,6 +92,9 @@ check "a dump in which one number is wrong is refused: a leaf's slot, a cut, a w
      done
      ! cnetc verify hat.cnir --compiled=hat_leaves.cnir | grep -q "3 of 3" ||
      { cnetc verify hat.cnir --compiled=wrong.cnir --samples=0 2>err; grep -q "the worst input found there is" err; }'
+check "of a tree --ops shows an input that costs as much as the bound, or nearly" \
+    'cp '"$tree"'/tests/run/hat*.cnir . && echo 1 >x.csv && cnetc run hat_leaves.cnir --input=x.csv --ops | grep -q "^worst found .*: the bound is reached" &&
+     cnetc run hat_leaves.cnir --input=x.csv --ops=json >ops && python3 -c "import json; d = json.load(open(\"ops\")); assert d[\"worst_found\"][\"total\"] <= d[\"bound_ops\"][\"total\"] and len(d[\"worst_input\"]) == 1"'
 check "a dump of another network is refused" 'cp '"$tree"'/tests/run/hat*.cnir . && ! cnetc verify hat.cnir --compiled=xor.cnet 2>err && grep -q "other inputs or outputs" err'
 check "verify looks up the keys of a table" 'cp '"$tree"'/examples/small/postage.* . && cnetc verify postage.cnet | grep -q "rows of the data.s own keys"'
 check "verify against a file finds one" 'printf "0\n1\n1\n9\n" >y.csv; cnetc verify xor.cnet --input=xor.csv --against=y.csv; test $? = 1'
