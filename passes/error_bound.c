@@ -61,11 +61,11 @@ double *const_doubles(Arena *arena, const Const *c)
     return out;
 }
 
-/* Likewise, without a copy where they lie as they are wanted. */
-static const double *doubles_of(Arena *arena, const Const *c)
+/* Likewise, without a copy where they lie as they are wanted, at any address. */
+static const uint8_t *bytes_of_doubles(Arena *arena, const Const *c)
 {
-    bool as_they_are = c->type.elem == ELEM_F64 && const_is_row_major(c) && (uintptr_t)c->data % _Alignof(double) == 0;
-    return as_they_are ? (const double *)(const void *)c->data : const_doubles(arena, c);
+    bool as_they_are = c->type.elem == ELEM_F64 && const_is_row_major(c);
+    return as_they_are ? c->data : (const uint8_t *)const_doubles(arena, c);
 }
 
 /* ---- outward rounding of the analysis itself ---- */
@@ -163,7 +163,7 @@ static bool affine(Analysis *a, const Op *op, Range *out)
             return false;
     const Module *m = a->net->module;
     const Range *x = operand(a, op, AFFINE_x);
-    const double *W = doubles_of(a->arena, const_get(m, op->cst[AFFINE_W]));
+    const uint8_t *W = bytes_of_doubles(a->arena, const_get(m, op->cst[AFFINE_W]));
     const double *b = op->cst[AFFINE_b] ? const_doubles(a->arena, const_get(m, op->cst[AFFINE_b])) : NULL;
     const Inexact *e = inexact_find(a->inexact, op);
     Type t = result_type(a, op);
@@ -173,10 +173,11 @@ static bool affine(Analysis *a, const Op *op, Range *out)
         return false;
     double gamma = above(mu / (1 - mu), 2);
     *out = range_new(a, rows);
-    for (uint64_t r = 0; r < rows; r++, W += n) {
+    for (uint64_t r = 0; r < rows; r++, W += n * sizeof(double)) {
         double bias = b ? b[r] : 0, lo = bias, hi = bias, sum = fabs(bias), err = e ? e->bias[r] : 0, drift = err;
         for (uint64_t j = 0; j < n; j++) {
-            double w = W[j], X;
+            double w, X;
+            memcpy(&w, W + j * sizeof w, sizeof w);
             if (w == 0 && !e)     /* most of a sparse matrix */
                 continue;
             X = magnitude(x, j) + x->err[j];

@@ -8,7 +8,7 @@
  *                                                                %y = %a · %x + %b
  *
  * However deep and wide: a network of sums, relus, absolute values, minima and maxima of one scalar is piecewise affine. Its
- * pieces are found exactly (scalar_sweep.c), and the search costs one comparison a level.
+ * pieces are found exactly (scalar_sweep.c, scalar_floats.c), and the search costs one comparison a level.
  *
  * Integers: under every numerics, because the values stay. The network computes modulo 2^N, the analysis with true numbers; it proves,
  * at both ends of every piece, that these fit the type of each op, so nothing wraps and both are the same. The op that could
@@ -141,6 +141,8 @@ static SweepEnd sweep(const Job *job, Plan *plan, uint32_t precision, const Limb
     SweepRange range = {.precision = precision, .lo = plan->lo, .hi = hi};
     SweepLimits limits = {.pieces = most_pieces(job), .work = MOST_WORK, .bytes = MOST_SWEEP_BYTES};
     plan->pieces = (Pieces){.n_watched = plan->n_watched, .watched = plan->watched};
+    if (plan->floats)
+        return scalar_sweep_floats(job->ctx->arena, plan->cells, range, &limits, &plan->pieces);
     return scalar_sweep(job->ctx->arena, plan->cells, range, &limits, &plan->pieces, culprit);
 }
 

@@ -22,11 +22,11 @@ enum { MOST_BITS = 16000 };       /* of any number: beyond, exactness costs too 
 /* mantissa · 2^exp, or `bytes` of a two's complement number. */
 typedef struct Number { int64_t mantissa; int32_t exp; uint32_t bytes; const uint8_t *at; } Number;
 
-typedef struct Term { CellId from, to; Number weight; } Term;
+typedef struct NewTerm { CellId from, to; Number weight; } NewTerm;
 typedef struct Half { CellId from; Edge edge; } Half;
 
 typedef struct CellsWork {
-    Vec(Term) term;               /* of the op at hand */
+    Vec(NewTerm) term;            /* of the op at hand */
     Vec(Number) bias;             /* of its sums, from `first` on */
     Vec(Half) edge;               /* all so far */
     CellId first;
@@ -105,6 +105,10 @@ static uint32_t number_limbs(Cells *cells, Number n, int32_t shift, uint64_t *at
 static long double store_weight(Cells *cells, Number n, int32_t shift, Edge *edge)
 {
     uint64_t at, size = n.mantissa < 0 ? -(uint64_t)n.mantissa : (uint64_t)n.mantissa;
+    if (cells->floats) {
+        edge->as.real = ldexp((double)n.mantissa, n.exp);
+        return ldexpl((long double)size, shift);
+    }
     if (!n.at && size >> 62 == 0 && shift < 62 && size >> (62 - (shift > 0 ? shift : 0)) == 0) {
         edge->as.weight = n.mantissa * ((int64_t)1 << shift);
         return (long double)size * (long double)((uint64_t)1 << shift);
@@ -151,7 +155,7 @@ static CellId new_relu(Cells *cells, CellId input)
 static void add_term(Cells *cells, CellId to, CellId from, Number weight)
 {
     if (!is_nothing(weight))
-        vec_push(cells->arena, cells->work->term, ((Term){from, to, weight}));
+        vec_push(cells->arena, cells->work->term, ((NewTerm){from, to, weight}));
 }
 
 Cells *cells_new(Arena *arena, const Network *net, bool floats, int32_t root_scale, long double most)
@@ -183,7 +187,7 @@ static bool close_sums_knowing(Cells *cells, Bound known)
     CellsWork *w = cells->work;
     int32_t scale = 0;
     for (size_t i = 0; i < w->term.len; i++) {
-        const Term *t = &w->term.at[i];
+        const NewTerm *t = &w->term.at[i];
         int32_t s = cells->cell.at[t->from].scale + fraction_bits(t->weight);
         scale = s > scale ? s : scale;
     }
@@ -194,7 +198,7 @@ static bool close_sums_knowing(Cells *cells, Bound known)
     for (CellId c = w->first; c < cells->cell.len; c++)
         cells->cell.at[c].scale = scale;
     for (size_t i = 0; i < w->term.len; i++) {
-        const Term *t = &w->term.at[i];
+        const NewTerm *t = &w->term.at[i];
         const Cell *from = &cells->cell.at[t->from];
         Half half = {t->from, {.to = t->to}};
         long double size = store_weight(cells, t->weight, scale - from->scale + t->weight.exp, &half.edge);
@@ -562,6 +566,21 @@ bool cells_add(Cells *cells, const Op *op)
     }
 }
 
+/* Those of a sum in the order of the cells that they are of. */
+static void terms_by_sum(Cells *cells)
+{
+    size_t n = cells->cell.len;
+    cells->term = NEW_ARRAY(cells->arena, cells->n_edges, Term);
+    cells->first_term = NEW_ARRAY(cells->arena, n + 2, uint64_t);
+    for (uint64_t e = 0; e < cells->n_edges; e++)
+        cells->first_term[cells->edge[e].to + 2]++;
+    for (size_t c = 2; c < n + 2; c++)
+        cells->first_term[c] += cells->first_term[c - 1];
+    for (CellId c = 0; c < n; c++)
+        for (uint64_t e = cells->first_edge[c]; e < cells->first_edge[c + 1]; e++)
+            cells->term[cells->first_term[cells->edge[e].to + 1]++] = (Term){c, cells->edge[e].as.real};
+}
+
 /* Edges and relus by source; biases as whole numbers. */
 void cells_finish(Cells *cells)
 {
@@ -588,6 +607,8 @@ void cells_finish(Cells *cells)
     }
     for (size_t i = 0; i < w->edge.len; i++)
         cells->edge[cells->first_edge[w->edge.at[i].from + 1]++] = w->edge.at[i].edge;
+    if (cells->floats)
+        terms_by_sum(cells);
     for (CellId c = 0; c < n; c++) {
         const Cell *cell = &cells->cell.at[c];
         if (cell->kind == CELL_RELU)

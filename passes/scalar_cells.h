@@ -26,8 +26,12 @@ typedef struct Cell {
     const Op *op;                 /* whose result it is, or is part of computing */
 } Cell;
 
-/* A term of a sum. `wide` limbs at pool[at], or (0) the number itself. */
-typedef struct Edge { CellId to; uint32_t wide; union { int64_t weight; uint64_t at; } as; } Edge;
+/* A term of a sum: of integers, at the scales of both cells, `wide` limbs at pool[at], or (0) the number itself; of floats, the real
+ * weight. */
+typedef struct Edge { CellId to; uint32_t wide; union { int64_t weight; uint64_t at; double real; } as; } Edge;
+
+/* The same term seen from the sum. */
+typedef struct Term { CellId from; double real; } Term;
 
 typedef struct Cells {
     Arena *arena;
@@ -39,6 +43,8 @@ typedef struct Cells {
     uint64_t *bias_at;            /* by cell */
     Edge *edge;                   /* by source, once cells_finish has run: those of cell c are [first_edge[c], first_edge[c + 1]) */
     uint64_t *first_edge, n_edges;
+    Term *term;                   /* floats: by sum, those of cell c are [first_term[c], first_term[c + 1]) */
+    uint64_t *first_term;
     CellId *relu;                 /* likewise the relus of a cell */
     uint32_t *first_relu;
     CellId **of_value;            /* by Value: its elements, NULL for values outside */

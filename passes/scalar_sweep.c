@@ -1,4 +1,4 @@
-/* scalar_sweep.c — the pieces of functions of one scalar, exactly.
+/* scalar_sweep.c — the pieces of functions of one integer, exactly.
  *
  * In: cells (scalar_cells.h), the whole numbers lo … hi, the cells to watch. Out: the pieces on which all watched cells are affine. The
  * one idea: go from left to right and touch only what changes. Every cell has its form, value(d) = c + s d for d = x − lo, which is true
@@ -6,7 +6,7 @@
  * that end there are evaluated again, and what changes is passed on along the edges: the work is that of the edges behind what changed,
  * not that of the network.
  *
- * Integers: a form goes through the values at two neighbouring numbers, d and d + 1:
+ * A form goes through the values at two neighbouring numbers, d and d + 1:
  *
  *      relu      off or on as long as its input keeps its sign; if the input has two signs at d and d + 1, the form through both is
  *                true for these two, and ends there
@@ -14,9 +14,6 @@
  * so slopes are differences of two values, and a network of integers is looked at where it is evaluated and nowhere else. A cell
  * that has to fit its type is checked at d and d + 1, and its form ends where it would no longer fit: what is affine between two
  * points where it fits, fits between.
- *
- * Floats: a form is that to the right of d, in real arithmetic, and the next stop is the first float behind the least end. What happens
- * between two floats (unit ramps that are steep) happens at one stop.
  *
  * Numbers are taken modulo 2^(64 limbs), c for one may overflow; values do not (bigint.c).
  */
@@ -31,8 +28,6 @@ typedef struct Sweep {
     const Cells *cells;
     size_t n;
     uint32_t P;                   /* limbs of positions */
-    uint32_t precision;           /* bits of a float; 0: integers */
-    const Limb *lo;
     Limb *d, *span, *next;        /* where we are; hi − lo; scratch for an end */
     bool last;                    /* d = span: there is no d + 1, every slope is 0 */
     uint64_t *at;                 /* by cell: its form in `form`: c, then s; of sums with edges also the form last passed on */
@@ -40,7 +35,6 @@ typedef struct Sweep {
     uint64_t *dirty;              /* cells to be looked at, bit by bit */
     CellId *looked_at;            /* by cell: itself, or its relu if that is all there is behind it */
     bool *changed;                /* by cell: its form, at this stop */
-    bool *on;                     /* by cell: floats: a relu whose form is its input's */
     CellId *seen;                 /* cells that were looked at */
     uint32_t n_seen;
     Limb *end;                    /* by cell: the last position where its form is true */
@@ -174,18 +168,6 @@ static void pass_on_wide(Sweep *s, CellId c, const Limb *dc, const Limb *ds, uin
     s->work += 8;
 }
 
-/* Likewise of n limbs: a form that is known as such. */
-static void pass_form_on(Sweep *s, CellId c, const Limb *dc, const Limb *ds, uint32_t n)
-{
-    uint32_t wide = cell(s, c)->wide;
-    if (wide == 0)
-        return;
-    wide = wide < n ? n : wide;
-    big_extend(s->t[3], wide, dc, n);
-    big_extend(s->t[4], wide, ds, n);
-    pass_on_wide(s, c, s->t[3], s->t[4], wide);
-}
-
 /* Likewise: a change of the value here and of the slope. Its offset need not fit n limbs. */
 static void pass_on(Sweep *s, CellId c, const Limb *value, const Limb *slope, uint32_t n)
 {
@@ -311,22 +293,17 @@ static bool look_at_sum(Sweep *s, CellId c)
         return true;
     uint32_t n = cell(s, c)->limbs;
     Limb *form = offset_of(s, c), *passed = form + 2 * n, *value = s->t[0], *old = s->t[1], *slope = s->t[2];
-    if (s->precision > 0) {
-        memcpy(value, form, n * sizeof *value);
-        memcpy(old, passed, n * sizeof *old);
-    } else {
-        value_here(s, value, form, n);
-        value_here(s, old, passed, n);
-    }
+    value_here(s, value, form, n);
+    value_here(s, old, passed, n);
     big_sub(value, value, old, n);
     big_sub(slope, form + n, passed + n, n);
     memcpy(passed, form, 2 * n * sizeof *form);
     if (!big_is_zero(value, n) || !big_is_zero(slope, n))
-        (s->precision > 0 ? pass_form_on : pass_on)(s, c, value, slope, n);
+        pass_on(s, c, value, slope, n);
     return true;
 }
 
-/* Integers: where the relu's form ends, by its input's values here and one further, and the slope. */
+/* Where the relu's form ends, by its input's values here and one further, and the slope. */
 static void relu_end(Sweep *s, CellId c, const Limb *value, const Limb *next, const Limb *slope, uint32_t n)
 {
     int here = big_sign(value, n), direction = big_sign(slope, n);
@@ -348,7 +325,7 @@ static void relu_end(Sweep *s, CellId c, const Limb *value, const Limb *next, co
     ends_after(s, c, distance, speed, n);
 }
 
-static void look_at_integer_relu(Sweep *s, CellId c)
+static void look_at_relu(Sweep *s, CellId c)
 {
     uint32_t n = cell(s, c)->limbs;
     const Limb *in = offset_of(s, cell(s, c)->input);
@@ -371,113 +348,6 @@ static void look_at_integer_relu(Sweep *s, CellId c)
     s->changed[c] = true;
     pass_on(s, c, value, old, n);
     mark_relus(s, c);
-}
-
-/* Limbs that say more than a sign. */
-static uint32_t used_limbs(const Limb *a, uint32_t n)
-{
-    while (n > 1 && a[n - 1] == (Limb)((int64_t)a[n - 2] >> 63))
-        n--;
-    return n;
-}
-
-/* The sign of c + s d, and |c + s d| from below: from the upper limbs when they tell. */
-static int sign_here(const Sweep *s, const Limb *form, uint32_t n, TopBits *size)
-{
-    enum { WINDOW = 5, WRONG = 64 };          /* the lowest limb counts for nothing; less than WRONG may be carried out of it */
-    Limb *value = s->t[0];
-    uint32_t used = used_limbs(form, n), by = used_limbs(form + n, n) + s->P, top = (used > by ? used : by) + 1;
-    top = top < n ? top : n;
-    if (top > WINDOW + s->P && s->P < WRONG / 2) {
-        uint32_t low = top - WINDOW;
-        memcpy(value, form + low, WINDOW * sizeof *value);
-        for (uint32_t i = 0; i < s->P; i++)
-            if (s->d[i])
-                big_add_unsigned_multiple(value, form + n + low - i, WINDOW, s->d[i]);
-        *size = big_top(value + 1, WINDOW - 1);
-        if (size->exp > -32) {    /* |value| >= 2^31 */
-            size->mantissa -= size->exp >= 0 ? WRONG : (Limb)WRONG << -size->exp;
-            size->exp += (int32_t)(low + 1) * 64;
-            return big_is_negative(value + 1, WINDOW - 1) ? -1 : 1;
-        }
-    }
-    value_here(s, value, form, n);
-    *size = big_top(value, n);
-    return big_sign(value, n);
-}
-
-/* r = mantissa · 2^exp, rounded down; false when it does not fit. */
-static bool set_shifted(Limb *r, uint32_t n, Limb mantissa, int32_t exp)
-{
-    memset(r, 0, n * sizeof *r);
-    if (exp < 0) {
-        r[0] = exp > -64 ? mantissa >> -exp : 0;
-        return true;
-    }
-    if (mantissa && 64 - __builtin_clzll(mantissa) + exp > (int32_t)n * 64)
-        return false;
-    r[0] = mantissa;
-    big_shift_left(r, n, (uint32_t)exp);
-    return true;
-}
-
-/* Floats: where the relu's input comes to zero, rounded towards here by some 2^-57 of the way. */
-static void float_end(Sweep *s, CellId c, TopBits distance, const Limb *slope, uint32_t n)
-{
-    TopBits speed = big_top(slope, n);
-    unsigned __int128 fastest = (unsigned __int128)speed.mantissa + 1;
-    Limb quotient = (Limb)(((unsigned __int128)distance.mantissa << 63) / fastest);
-    int32_t exp = distance.exp - speed.exp - 63;
-    Limb *room = s->t[4];
-    bool fits_in = set_shifted(s->next, s->P, quotient, exp);
-    big_sub(room, s->span, s->d, s->P);
-    if (!fits_in || big_compare_unsigned(s->next, room, s->P) >= 0) {
-        heap_remove(s, c);
-        return;
-    }
-    big_add(s->next, s->next, s->d, s->P);
-    heap_set(s, c);
-}
-
-/* In terms of forms: on, it is that of its input; off, zero. */
-static void look_at_float_relu(Sweep *s, CellId c)
-{
-    uint32_t n = cell(s, c)->limbs;
-    const Limb *in = offset_of(s, cell(s, c)->input);
-    Limb *form = offset_of(s, c);
-    TopBits size;
-    int here = sign_here(s, in, n, &size), direction = big_sign(in + n, n);
-    bool on = here > 0 || (here == 0 && direction > 0);
-    if (direction == 0 || here == 0 || here == direction)
-        heap_remove(s, c);
-    else
-        float_end(s, c, size, in + n, n);
-    if (!on && !s->on[c])
-        return;
-    s->on[c] = on;
-    Limb *dc = s->t[0], *ds = s->t[1];
-    if (on) {
-        big_sub(dc, in, form, n);
-        big_sub(ds, in + n, form + n, n);
-        memcpy(form, in, 2 * n * sizeof *form);
-    } else {
-        big_neg(dc, form, n);
-        big_neg(ds, form + n, n);
-        memset(form, 0, 2 * n * sizeof *form);
-    }
-    if (big_is_zero(dc, n) && big_is_zero(ds, n))
-        return;
-    s->changed[c] = true;
-    pass_form_on(s, c, dc, ds, n);
-    mark_relus(s, c);
-}
-
-static void look_at_relu(Sweep *s, CellId c)
-{
-    if (s->precision > 0)
-        look_at_float_relu(s, c);
-    else
-        look_at_integer_relu(s, c);
 }
 
 /* ---- one stop ---- */
@@ -533,33 +403,6 @@ static void record(Sweep *s, Pieces *out, size_t *cap, bool first)
     out->n++;
 }
 
-/* The next position becomes one of a float, if it is none. */
-static void round_up(Sweep *s)
-{
-    uint32_t n = cell(s, 0)->limbs > s->P ? cell(s, 0)->limbs : s->P;
-    Limb *x = s->t[0], *lo = s->t[1];
-    big_extend(lo, n, s->lo, cell(s, 0)->limbs);
-    memset(x, 0, n * sizeof *x);
-    memcpy(x, s->d, s->P * sizeof *x);
-    big_add(x, x, lo, n);
-    bool negative = big_is_negative(x, n);
-    uint32_t bits = big_bits(x, n);
-    if (bits <= s->precision)
-        return;
-    if (negative)
-        big_neg(x, x, n);
-    if (!big_clear_low(x, n, bits - s->precision) && !negative) {
-        Limb *unit = s->t[2];
-        big_set(unit, n, 1);
-        big_shift_left(unit, n, bits - s->precision);
-        big_add(x, x, unit, n);
-    }
-    if (negative)
-        big_neg(x, x, n);
-    big_sub(x, x, lo, n);
-    memcpy(s->d, x, s->P * sizeof *x);
-}
-
 /* To the next stop, behind the least end; false when there is none. */
 static bool advance(Sweep *s)
 {
@@ -568,13 +411,11 @@ static bool advance(Sweep *s)
     memcpy(s->d, end_of(s, s->heap[0]), s->P * sizeof *s->d);
     for (uint32_t i = 0; i < s->P && ++s->d[i] == 0; i++)
         ;
-    if (s->precision > 0)
-        round_up(s);
     while (s->heap_len > 0 && big_compare_unsigned(end_of(s, s->heap[0]), s->d, s->P) < 0) {
         mark(s, s->heap[0]);
         heap_remove(s, s->heap[0]);
     }
-    s->last = s->precision == 0 && big_compare_unsigned(s->d, s->span, s->P) == 0;
+    s->last = big_compare_unsigned(s->d, s->span, s->P) == 0;
     if (s->last)
         mark(s, 0);
     return true;
@@ -613,7 +454,6 @@ static void make_room(Sweep *s, const Limb *lo, const Limb *hi)
     s->dirty = NEW_ARRAY(s->arena, s->n / 64 + 1, uint64_t);
     s->changed = NEW_ARRAY(s->arena, s->n, bool);
     s->seen = NEW_ARRAY(s->arena, s->n, CellId);
-    s->on = NEW_ARRAY(s->arena, s->n, bool);
     s->heap = NEW_ARRAY(s->arena, s->n, uint32_t);
     s->place = NEW_ARRAY(s->arena, s->n, uint32_t);
     memset(s->place, 0xff, s->n * sizeof *s->place);
@@ -640,12 +480,11 @@ static void make_room(Sweep *s, const Limb *lo, const Limb *hi)
         s->changed[c] = true;
     }
     s->last = big_is_zero(s->span, s->P);
-    s->lo = lo;
 }
 
 SweepEnd scalar_sweep(Arena *arena, const Cells *cells, SweepRange range, const SweepLimits *limits, Pieces *out, const Op **culprit)
 {
-    Sweep sweep = {.arena = arena, .cells = cells, .precision = range.precision}, *s = &sweep;
+    Sweep sweep = {.arena = arena, .cells = cells}, *s = &sweep;
     make_room(s, range.lo, range.hi);
     choose_looks(s, out->n_watched, out->watched);
     out->position_limbs = s->P;

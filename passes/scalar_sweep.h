@@ -28,9 +28,14 @@ typedef enum SweepEnd {
 
 /* lo … hi, whole numbers in the root's limbs: integers, or (precision > 0) floats of so many bits, of which lo and hi are two; a piece
  * then begins at a float, and is right at all floats that it holds. */
-typedef struct SweepRange { uint32_t precision; const Limb *lo, *hi; } SweepRange;
+typedef struct SweepRange {
+    uint32_t precision;
+    const Limb *lo, *hi;
+    bool unfiltered;              /* floats: whole numbers decide everything */
+} SweepRange;
 
-/* All pieces of the watched cells, which *out names. */
+/* All pieces of the watched cells, which *out names: of integers, and of floats. */
 SweepEnd scalar_sweep(Arena *arena, const Cells *cells, SweepRange range, const SweepLimits *limits, Pieces *out, const Op **culprit);
+SweepEnd scalar_sweep_floats(Arena *arena, const Cells *cells, SweepRange range, const SweepLimits *limits, Pieces *out);
 
 #endif

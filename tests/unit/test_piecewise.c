@@ -2,12 +2,14 @@
  *
  *      integers      random networks of i3 … i9: every input, wrapping ones too; of i32 … i64: around every break and at random
  *      floats        random networks under real numerics: within the certified bound, on random floats and around every break
+ *      the filter    pieces of floats found in doubles are those that whole numbers find, ties and all
  *      memorizers    the network of O(√n) neurons (theory: Yun et al. 1810.07770) becomes the search over the first keys of its runs
  *      policies      what is outside the box is answered by the network as written, refused or clamped
  *
  * What is left alone, and why, is in tests/ir/piecewise.
  */
 #include "../../passes/passes.h"
+#include "../../passes/piece_table.h"
 #include "random_net.h"
 
 #include <CUnit/CUnit.h>
@@ -17,7 +19,14 @@
 
 void suite_piecewise(void);
 
-typedef struct Case { Arena *arena; Diags *diags; Module *m; Network *net; uint64_t state; } Case;
+typedef struct Case {
+    Arena *arena;
+    Diags *diags;
+    Module *m;
+    Network *net;
+    uint64_t state;
+    bool ties, wide;              /* floats that are halves of small whole numbers; layers of more than a few neurons */
+} Case;
 
 static Case case_new(uint64_t seed)
 {
@@ -54,7 +63,7 @@ static ConstId random_const(Case *c, Type t, uint32_t reach)
         int64_t w = below(c, 4) == 0 ? 0 : (int64_t)below(c, 2 * reach + 1) - reach;
         if (type_is_float(t)) {
             double d = ldexp((double)random_next(&c->state) / 0x1p64 - 0.5, (int)below(c, 4));
-            d = below(c, 5) == 0 ? (double)w : d;
+            d = c->ties ? (double)w / 2 : below(c, 5) == 0 ? (double)w : d;
             float f = (float)d;
             memcpy(data + i * bytes, t.elem == ELEM_F32 ? (void *)&f : (void *)&d, bytes);
         } else {
@@ -70,7 +79,7 @@ static ConstId random_const(Case *c, Type t, uint32_t reach)
 static Value random_layer(Case *c, Builder *b, Value v, uint32_t reach)
 {
     Type t = value_type(c->net, v), e = type_element(t);
-    uint32_t rows = 1 + below(c, 6);
+    uint32_t rows = 1 + below(c, c->wide ? 40 : 6);
     switch (below(c, 12)) {
     case 0: return build_unary(b, OP_neg, v);
     case 1: return build_unary(b, OP_abs, v);
@@ -303,6 +312,75 @@ static void test_floats(void)
     CU_ASSERT(found > 250);
 }
 
+/* ---- the filter ---- */
+
+static Cells *cells_of(Case *c, int32_t scale, double most)
+{
+    Cells *cells = cells_new(c->arena, c->net, true, scale, ldexpl((long double)most + 1, scale));
+    cells_set_root(cells, c->net->body->arg[0], 1);
+    for (const Op *op = c->net->body->first; op != c->net->body->last; op = op->next)
+        if (op->kind != OP_const && !cells_add(cells, op))
+            return NULL;
+    cells_finish(cells);
+    return cells;
+}
+
+static Pieces sweep_floats(Case *c, const Cells *cells, Type t, double lo, double hi, bool unfiltered)
+{
+    const Cell *root = &cells->cell.at[0];
+    Limb *ends[2];
+    for (int k = 0; k < 2; k++) {
+        ends[k] = NEW_ARRAY(c->arena, root->limbs, Limb);
+        big_from_double(ends[k], root->limbs, k ? hi : lo, root->scale);
+    }
+    Value y = op_operand(c->net->body->last, 1);
+    Pieces pieces = {.n_watched = (uint32_t)cells->n_of_value[y], .watched = cells->of_value[y]}, merged;
+    SweepRange range = {.precision = t.elem == ELEM_F32 ? 24 : 53, .lo = ends[0], .hi = ends[1], .unfiltered = unfiltered};
+    SweepLimits limits = {.pieces = 1 << 20, .work = (uint64_t)1 << 40, .bytes = (uint64_t)1 << 30};
+    CU_ASSERT_FATAL(scalar_sweep_floats(c->arena, cells, range, &limits, &pieces) == SWEEP_DONE);
+    size_t *first;
+    pieces_merge(c->arena, &pieces, NULL, &merged, &first);
+    return merged;
+}
+
+static bool same_pieces(const Pieces *a, const Pieces *b)
+{
+    bool same = a->n == b->n && memcmp(a->start, b->start, a->n * a->position_limbs * sizeof(Limb)) == 0;
+    for (uint32_t w = 0; same && w < a->n_watched; w++)
+        same = memcmp(a->form[w], b->form[w], a->n * 2 * a->limbs[w] * sizeof(Limb)) == 0;
+    return same;
+}
+
+static size_t check_filter(uint64_t seed)
+{
+    Case c = case_new(seed);
+    Type t = below(&c, 2) ? type_f32() : type_f64();
+    double lo = -(double)below(&c, 4), hi = lo + 1 + below(&c, 9);
+    c.ties = below(&c, 2);
+    c.wide = below(&c, 2);
+    random_one(&c, t, t, 4, lo, hi, OUTSIDE_promise);
+    Cells *cells = cells_of(&c, t.elem == ELEM_F32 ? 149 : 93, fmax(-lo, hi));
+    size_t n = 0;
+    if (cells && cells->n_of_value[op_operand(c.net->body->last, 1)] > 0) {
+        Pieces fast = sweep_floats(&c, cells, t, lo, hi, false), slow = sweep_floats(&c, cells, t, lo, hi, true);
+        bool same = same_pieces(&fast, &slow);
+        if (!same)
+            fprintf(stderr, "seed %llu: %zu pieces, not %zu\n", (unsigned long long)seed, fast.n, slow.n);
+        CU_ASSERT(same);
+        n = fast.n;
+    }
+    arena_free(c.arena);
+    return n;
+}
+
+static void test_filter(void)
+{
+    size_t pieces = 0;
+    for (uint64_t seed = 60000; seed < 61500; seed++)
+        pieces += check_filter(seed);
+    CU_ASSERT(pieces > 2000);
+}
+
 /* ---- memorizers ---- */
 
 typedef struct Data { uint32_t n; int64_t *key, *label; } Data;
@@ -449,6 +527,7 @@ void suite_piecewise(void)
     CU_add_test(s, "integers, every input", test_small_integers);
     CU_add_test(s, "wide integers", test_large_integers);
     CU_add_test(s, "floats, certified", test_floats);
+    CU_add_test(s, "pieces of floats, with and without the filter", test_filter);
     CU_add_test(s, "memorizers", test_memorizers);
     CU_add_test(s, "outside the box", test_policies);
 }
