@@ -11,8 +11,8 @@
  *      form      of a sum: the same line as whole numbers, c + s d for d = x − lo in steps of the grid. Made when it is asked for, from
  *                those of its terms: for a sign that the line does not tell, and for watched cells that may have changed
  *
- * So pieces come from whole numbers alone, and doubles only say where to look; a wrong stop would cost time, not truth. With filter =
- * false no line is believed: the same pieces, slowly, which is how the filter is tested.
+ * A line is believed only as far as its bounds reach, and what is recorded of a piece comes from whole numbers alone. With filter = false
+ * no line is believed: the same pieces, slowly, which is how the filter is tested.
  *
  * Numbers are taken modulo 2^(64 limbs), c for one may overflow; values do not (bigint.c).
  */
