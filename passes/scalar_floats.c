@@ -442,7 +442,7 @@ static bool judge(const Sweep *s, const Line *l, bool open, Look *look)
     if (look->here == 0 || (slope_sure && (look->direction == 0 || look->direction == look->here)))
         return slope_sure;
     look->wait = (fabs(v.d) - v.off) / (fabs(l->slope) + l->slope_off) * (1 - 0x1p-49);
-    if ((slope_sure || open) && fabs(v.d) > 0x1p10 * v.off)       /* or steps could become ever shorter */
+    if ((slope_sure || open) && fabs(v.d) > 4 * v.off)       /* or steps could become ever shorter */
         return true;
     return look->wait > 2 * (fabs(s->x) + fabs(s->hi)) + SMALL;
 }
