@@ -90,7 +90,7 @@ static void check(Found *f, const Vector *x, int inside, double sign)
     if (type == CNET_F32 || type == CNET_F64) {
         for (size_t i = 0; i < n; i++) {
             double a = load(type, &y, i), b = load(SOURCE.outputs->type, &z, i), d = (isnan(a) && isnan(b)) || a == b ? 0 : fabs(a - b);
-            d = inside ? d : d / (1 + fabs(b));
+            d = inside || d == 0 ? d : d / (1 + fabs(b));
             worst = d <= worst ? worst : d;          /* a NaN stays */
         }
     } else {
