@@ -17,16 +17,16 @@
  * budgets. -O3 is equal as long as no pass trades memory or compile time for either.
  *
  * The order matters in seven places: memorize comes before all that looks at ops, for data are no network yet; positive-zero comes
- * before anything that could tell −0.0 from +0.0; folding comes before shapes and identities, which look for constants; piecewise
- * comes before split, which takes what has more inputs, and both before skip, which they leave less to do; skip comes when affines are what they will be; guard comes after
- * them, so that what it adds stays as it is.
+ * before anything that could tell −0.0 from +0.0; folding comes before shapes and identities, which look for constants; split
+ * comes before merge-affine, for its leaves are certified against the network as written, and leaves what has one input to piecewise; both
+ * come before skip, which they leave less to do; skip comes when affines are what they will be; guard comes after them, so that what it
+ * adds stays as it is.
  *
  * What has been counted has been through all of this: any level leaves it as it is (pipeline_run).
  */
 static const char first[] = "positive-zero";
-static const char optimize[] =
-    "read-bits,fold-constants,simplify-shapes,fold-identities,merge-affine,fold-constants,dedup-constants,piecewise";
-static const char cuts[] = "split", skips[] = "skip";
+static const char clean[] = "read-bits,fold-constants,simplify-shapes,fold-identities", cut[] = "split";
+static const char optimize[] = "merge-affine,fold-constants,dedup-constants,piecewise,skip";
 static const char last[] = "guard,dead-code";
 static const char lowering[] = "lower";
 
@@ -55,9 +55,9 @@ char *pipeline_text(Arena *arena, const PipelineOptions *o)
         add_part(&text, o->passes);
     } else {
         add_part(&text, first);
+        add_part(&text, o->level > 0 ? clean : "");
+        add_part(&text, o->level > 1 ? cut : "");
         add_part(&text, o->level > 0 ? optimize : "");
-        add_part(&text, o->level > 1 ? cuts : "");
-        add_part(&text, o->level > 0 ? skips : "");
         add_part(&text, last);
         add_part(&text, o->level > 1 ? lowering : "");
     }

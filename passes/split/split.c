@@ -314,6 +314,10 @@ bool pass_split(Network *net, PassContext *ctx)
     }
     if (!chain_of(ctx->arena, net, &p.chain, &why))
         return explain(&p, why);
+    if (p.chain.n_inputs == 1) {
+        pass_note(ctx, "%s: a function of one number, which is for `piecewise`", net->name);
+        return false;
+    }
     bool planned = make_plan(&p);
     if (ctx->progress)
         ctx->progress(ctx->progress_context, NULL, 0, 0);
