@@ -371,7 +371,7 @@ static uint64_t count_once(Arena *arena, SeenList *seen, ConstId id, Layout layo
     return layout.bytes;
 }
 
-/* By Value: constants that only counting reads, as weights of sets; they are no part of the model. */
+/* By Value: constants and rows that only counting reads, as weights of sets or to count them; they are no part of the model. */
 static bool *weighing(Arena *arena, const Network *net)
 {
     bool *weighed = NEW_ARRAY(arena, net->values.len, bool), *used = NEW_ARRAY(arena, net->values.len, bool);
@@ -379,7 +379,7 @@ static bool *weighing(Arena *arena, const Network *net)
     FOR_EACH_OP(walk, op, net)
         for (uint32_t i = 0; i < op->n_operands; i++)
             if (op->operand[i])
-                (op->kind == OP_weigh && i == 1 ? weighed : used)[op_operand(op, i)] = true;
+                ((op->kind == OP_weigh && i == 1) || op->kind == OP_tally ? weighed : used)[op_operand(op, i)] = true;
     for (size_t v = 0; v < net->values.len; v++)
         weighed[v] = weighed[v] && !used[v];
     return weighed;
@@ -399,7 +399,7 @@ static uint64_t count_part(Sizing *s, const Op *op, int which, Layout own)
 static uint64_t new_bytes(Sizing *s, const Op *op)
 {
     uint64_t sum = 0;
-    if (op->kind == OP_const && s->counts[op->result[0]])
+    if ((op->kind == OP_const || op->kind == OP_row) && s->counts[op->result[0]])
         return 0;
     if (op->kind == OP_affine) {
         Lower how = s->lowering[op->result[0]].how;

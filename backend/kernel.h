@@ -84,7 +84,7 @@ void be_gather_kernel(Kernel *k);
 typedef struct Bits { LLVMValueRef word; uint32_t n; uint64_t done; } Bits;
 /* Vector v (of t) of the rows from k->row on is summed: relu, its bits, and to y from `row` on. */
 void be_end_vector(Kernel *k, LLVMValueRef row, uint32_t v, LLVMValueRef sum, Bits *bits);
-/* acc + w * x, or acc where the weight is zero and zeros are left out. */
+/* acc + w * x, or acc where the weight is zero and zeros are left out: −0 is added there, so that no choice waits for the sum. */
 LLVMValueRef be_term(Kernel *k, LLVMValueRef acc, LLVMValueRef w, LLVMValueRef x);
 /* narrow.c: a tile of fewer rows than a vector has lanes, its chains side by side. The sums, one vector of the tile's rows. */
 bool be_is_narrow(const Level *level, const Shape *s);

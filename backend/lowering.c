@@ -4,7 +4,7 @@
  *      !lower(mask)     walk the bits; with `below = n`: size(set) < n ? walk the bits : all columns     (mask is the default)
  *      !lower(list)     the same with a list of indices
  *      !lower(branch)   a branch for each column
- *      !lower(gather)   the columns of each row whose weight is not zero, whatever the set says
+ *      !lower(gather)   the columns of each row whose weight is not zero, whatever the set says; of one matrix, not of a stack
  *
  * In: a network. Out: for each affine what its kernels do. The one idea: an annotation has no meaning for values, so one that would
  * change them is not followed: walking columns that a set leaves out is right only if they are zeros of x itself.
@@ -84,7 +84,7 @@ static bool leaves_out_zeros(const Op *op, const bool *unseen)
 static Lowering lowering_of(const Op *op, const bool *unseen)
 {
     bool has_set = op_operand(op, AFFINE_cols) != 0, zeros = !has_set || leaves_out_zeros(op, unseen);
-    if (op->lower == LOWER_gather && op_skips_zeros(op) && zeros)
+    if (op->lower == LOWER_gather && op_skips_zeros(op) && zeros && !op_operand(op, AFFINE_i))
         return (Lowering){.how = LOWER_gather};
     if (!has_set || (op->lower == LOWER_dense && zeros))
         return (Lowering){.how = LOWER_dense};

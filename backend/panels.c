@@ -91,11 +91,14 @@ LLVMValueRef be_load_weights(Kernel *k, LLVMValueRef index, uint32_t lanes)
 
 LLVMValueRef be_term(Kernel *k, LLVMValueRef acc, LLVMValueRef w, LLVMValueRef x)
 {
-    LLVMValueRef sum = be_multiply_add(&k->f, k->s->sum, acc, w, x);
-    if (!k->s->nonzero)
-        return sum;
-    LLVMValueRef present = be_compare(&k->f, k->s->sum, PRED_ne, w, LLVMConstNull(LLVMTypeOf(w)));
-    return LLVMBuildSelect(k->f.b, present, sum, acc, "");
+    Fn *f = &k->f;
+    if (!k->s->nonzero || !type_is_float(k->s->sum))          /* an integer times 0 adds nothing */
+        return be_multiply_add(f, k->s->sum, acc, w, x);
+    LLVMValueRef present = be_compare(f, k->s->sum, PRED_ne, w, LLVMConstNull(LLVMTypeOf(w)));
+    if (f->net->options.contract == CONTRACT_fma)
+        return be_multiply_add(f, k->s->sum, acc, w, LLVMBuildSelect(f->b, present, x, LLVMBuildFNeg(f->b, w, ""), ""));
+    LLVMValueRef term = LLVMBuildSelect(f->b, present, LLVMBuildFMul(f->b, w, x, ""), LLVMBuildFNeg(f->b, LLVMConstNull(LLVMTypeOf(w)), ""), "");
+    return LLVMBuildFAdd(f->b, acc, term, "");
 }
 
 /* Element number of the group's first weight in a column. */

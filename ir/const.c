@@ -74,6 +74,7 @@ static Const *const_view(Module *m, const Const *of)
     *c = *of;
     c->hashed = false;
     c->ascends = 0;
+    c->slot_nonzeros = NULL;
     return c;
 }
 
@@ -448,6 +449,36 @@ void const_nonzeros_by_column(const Const *c, uint64_t *counts)
         column.data = c->data + (int64_t)k * c->stride[1] * (int64_t)size;
         counts[k] = count_elements(&column).nonzero;
     }
+}
+
+Const const_slot(const Const *stack, uint32_t i)
+{
+    Const slot = *stack;
+    slot.kind = CONST_TENSOR;
+    slot.type = type_with_dims(stack->type, stack->type.rank - 1, stack->type.dim + 1);
+    memcpy(slot.stride, stack->stride + 1, (IR_MAX_RANK - 1) * sizeof *slot.stride);
+    if (slot.data)
+        slot.data += (int64_t)i * stack->stride[0] * (int64_t)type_element_bytes(stack->type);
+    slot.hashed = false;
+    slot.facts = NULL;                       /* what is known of the stack is not known of it */
+    slot.slots = NULL;
+    slot.slot_nonzeros = NULL;
+    slot.ascends = 0;
+    return slot;
+}
+
+const uint64_t *const_slot_nonzeros(const Module *m, ConstId stack)
+{
+    Const *c = const_get(m, stack);
+    if (!c->slot_nonzeros) {
+        uint64_t *counts = NEW_ARRAY(m->arena, (size_t)c->type.dim[0] + 1, uint64_t);
+        for (uint32_t i = 0; i < c->type.dim[0]; i++) {
+            Const slot = const_slot(c, i);
+            counts[i] = const_nonzeros(&slot);
+        }
+        c->slot_nonzeros = counts;
+    }
+    return c->slot_nonzeros;
 }
 
 static Hash128 hash_more(Hash128 so_far, const void *at, size_t len)

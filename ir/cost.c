@@ -111,26 +111,116 @@ Arena *scratch_of(const Network *net)
 
 /* ---- events ----------------------------------------------------------------------------------------------------------------- */
 
-/* Depths of the leaves nearest to and farthest from the root; a child comes after its parent. */
+/* Depths of the leaves nearest to and farthest from the root. */
 static void depth_range(const Network *net, const Tree *tree, uint64_t *min, uint64_t *max)
 {
-    *min = *max = 0;
-    if (tree->n_nodes == 0)
-        return;
     Arena *scratch = scratch_of(net);
-    uint32_t *depth = NEW_ARRAY(scratch, tree->n_nodes, uint32_t);
-    *min = UINT64_MAX;
-    for (uint32_t i = 0; i < tree->n_nodes; i++)
-        for (int side = 0; side < 2; side++) {
-            int32_t child = tree->node[i].child[side];
-            uint32_t below = depth[i] + 1;
-            if (child >= 0) {
-                depth[child] = below;
-                continue;
-            }
-            *min = below < *min ? below : *min;
-            *max = below > *max ? below : *max;
-        }
+    size_t n;
+    const Landing *at = tree_landings(scratch, tree, &n);
+    *min = at[0].min;
+    *max = at[0].max;
+    for (size_t i = 1; i < n; i++) {
+        *min = at[i].min < *min ? at[i].min : *min;
+        *max = at[i].max > *max ? at[i].max : *max;
+    }
+    arena_free(scratch);
+}
+
+/* ---- cells ---- */
+
+enum { MOST_SETS = 4096 };
+
+/* Clears what may be missing from the set: at first all of sure[0 … n-1] is true. No more than *budget sets are looked at. */
+static void keep_sure(const Network *net, Value set, bool *sure, uint32_t *budget)
+{
+    const Op *op = value_op(net, set);
+    uint32_t n = value_type(net, set).n;
+    bool known = op && *budget > 0 && (op->kind == OP_extend || op->kind == OP_and);
+    *budget -= *budget > 0;
+    if (!known) {
+        memset(sure, false, n * sizeof *sure);
+        return;
+    }
+    if (op->kind == OP_extend) {
+        keep_sure(net, op_operand(op, 0), sure + op->attr[0].i, budget);
+        return;
+    }
+    keep_sure(net, op_operand(op, 0), sure, budget);
+    keep_sure(net, op_operand(op, 1), sure, budget);
+}
+
+uint64_t set_least(const Network *net, Value set)
+{
+    Arena *scratch = scratch_of(net);
+    uint32_t n = value_type(net, set).n, budget = MOST_SETS;
+    bool *sure = NEW_ARRAY(scratch, (uint64_t)n + 1, bool);
+    uint64_t count = 0;
+    memset(sure, true, n * sizeof *sure);
+    keep_sure(net, set, sure, &budget);
+    for (uint32_t i = 0; i < n; i++)
+        count += sure[i];
+    arena_free(scratch);
+    return count;
+}
+
+/* The columns that are evaluated whatever the input is: all of them, or what is in the set in any case. */
+static bool *sure_columns(Arena *arena, const Network *net, const Op *op, uint64_t *count)
+{
+    uint64_t n = operand_count(net, op);
+    bool *sure = NEW_ARRAY(arena, n + 1, bool);
+    uint32_t budget = MOST_SETS;
+    memset(sure, true, n * sizeof *sure);
+    if (op_operand(op, AFFINE_cols))
+        keep_sure(net, op_operand(op, AFFINE_cols), sure, &budget);
+    *count = 0;
+    for (uint64_t c = 0; c < n; c++)
+        *count += sure[c];
+    return sure;
+}
+
+/* Weights in these columns that are not zero. */
+static uint64_t nonzeros_within(Arena *arena, const Const *W, const bool *columns)
+{
+    uint64_t *by_column = NEW_ARRAY(arena, W->type.dim[1] + 1, uint64_t), sum = 0;
+    const_nonzeros_by_column(W, by_column);
+    for (uint32_t c = 0; c < W->type.dim[1]; c++)
+        sum += columns[c] ? by_column[c] : 0;
+    return sum;
+}
+
+Cells *op_cells(Arena *arena, const Network *net, const Op *op, uint32_t *n)
+{
+    const Const *W = const_get(net->module, op->cst[AFFINE_W]);
+    Value i = op_operand(op, AFFINE_i);
+    bool has_set = op_operand(op, AFFINE_cols) != 0, some_rows = op_operand(op, AFFINE_rows) != 0;
+    Arena *scratch = scratch_of(net);
+    uint64_t n_sure = operand_count(net, op);
+    bool *sure = has_set && !some_rows ? sure_columns(scratch, net, op, &n_sure) : NULL;
+    *n = i && op_skips_zeros(op) ? value_type(net, i).n : 1;
+    Cells *cells = NEW_ARRAY(arena, *n, Cells);
+    if (!op_skips_zeros(op)) {
+        cells[0].max = saturating_mul(cost_LEN(net, op), operand_count(net, op));
+        cells[0].min = some_rows ? 0 : saturating_mul(cost_LEN(net, op), n_sure);
+    }
+    for (uint32_t k = 0; op_skips_zeros(op) && k < *n; k++) {
+        Const slot = i ? const_slot(W, k) : *W;
+        cells[k].max = i ? const_slot_nonzeros(net->module, op->cst[AFFINE_W])[k] : const_nonzeros(W);
+        cells[k].min = !has_set ? cells[k].max : n_sure > 0 ? nonzeros_within(scratch, &slot, sure) : 0;
+    }
+    arena_free(scratch);
+    return cells;
+}
+
+static void cells_range(const Network *net, const Op *op, uint64_t *min, uint64_t *max)
+{
+    Arena *scratch = scratch_of(net);
+    uint32_t n;
+    const Cells *cells = op_cells(scratch, net, op, &n);
+    *min = *max = cells[0].max;
+    for (uint32_t k = 0; k < n; k++) {
+        *min = cells[k].min < *min ? cells[k].min : *min;
+        *max = cells[k].max > *max ? cells[k].max : *max;
+    }
     arena_free(scratch);
 }
 
@@ -141,10 +231,7 @@ void op_event_range(const Network *net, const Op *op, uint64_t *min, uint64_t *m
         *min = *max = 1;
         return;
     case EVENT_CELLS:
-        /* rows x columns, or the weights among them that are not zero; a set may hold none of them, or all. */
-        *max = op_skips_zeros(op) ? const_nonzeros(const_get(net->module, op->cst[AFFINE_W]))
-                                  : saturating_mul(cost_LEN(net, op), operand_count(net, op));
-        *min = op_operand(op, AFFINE_cols) || op_operand(op, AFFINE_rows) ? 0 : *max;
+        cells_range(net, op, min, max);
         return;
     case EVENT_DEPTH:
         if (op->kind == OP_search) {

@@ -7,7 +7,8 @@
  *      ret     … when a `return` in it leaves the network        refuse    … when a `refuse` does
  *
  * each a range [min, max], or impossible. Ends of alternatives are joined (least, greatest), of sequels added. Every figure
- * is this recursion with another cost of one event (unit_cost).
+ * is this recursion with another cost of one event (unit_cost). What follows a tree, and is chosen by its leaf, is summed up leaf by leaf
+ * (cost_tree.c): each is an alternative.
  */
 #include "interp.h"
 
@@ -89,9 +90,12 @@ typedef struct Analysis {
     const Ends *callee;            /* by number in the module */
     Figure figure;
     const bool *guards;            /* FIGURE_GUARD: by Value, whether it belongs to the guard */
+    EventMemo memo;
+    const Given *given;            /* the leaf that is looked at */
+    Arena *scratch;
 } Analysis;
 
-static Ends block_ends(const Analysis *a, const Block *block);
+static Ends block_ends(Analysis *a, const Block *block);
 
 /* Cells of an affine whose weight is not zero; all (of those that it has) when sets or an index make it depend on the input. */
 static uint64_t nonzero_cells(const Network *net, const Op *op, uint64_t cells)
@@ -111,16 +115,11 @@ static Counts unit_cost(const Analysis *a, const Op *op)
     return unit;
 }
 
-static Range straight(const Analysis *a, const Op *op)
+/* So many events. */
+static Range events_of(const Analysis *a, const Op *op, uint64_t least, uint64_t most)
 {
     Counts unit = unit_cost(a, op);
     Range r = {.possible = true};
-    if (counts_total(unit) == 0)
-        return r;
-    uint64_t least, most;
-    op_event_range(a->net, op, &least, &most);
-    if (a->figure == FIGURE_NONZERO && op->kind == OP_affine)
-        least = most = nonzero_cells(a->net, op, most);
     r.min = counts_scale(unit, least);
     r.max = counts_scale(unit, most);
     r.total_min = counts_total(r.min);
@@ -128,9 +127,23 @@ static Range straight(const Analysis *a, const Op *op)
     return r;
 }
 
-static Ends choice_ends(const Analysis *a, const Op *op)
+static Range straight(Analysis *a, const Op *op)
+{
+    uint64_t least, most;
+    if (counts_total(unit_cost(a, op)) == 0)
+        return (Range){.possible = true};
+    given_range(&a->memo, a->net, a->given, op, &least, &most);
+    if (a->figure == FIGURE_NONZERO && op->kind == OP_affine)
+        least = most = nonzero_cells(a->net, op, most);
+    return events_of(a, op, least, most);
+}
+
+static Ends choice_ends(Analysis *a, const Op *op)
 {
     Ends all = {0};
+    int64_t known = op->kind == OP_case ? given_index(a->net, a->given, op_operand(op, 0)) : -1;
+    if (known >= 0 && known < op->n_regions)
+        return block_ends(a, op->region[known]);
     for (uint32_t r = 0; r < op->n_regions; r++) {
         Ends one = block_ends(a, op->region[r]);
         all.fall = join(all.fall, one.fall);
@@ -141,7 +154,7 @@ static Ends choice_ends(const Analysis *a, const Op *op)
 }
 
 /* Leaving in trip t comes after t - 1 trips that fell through, 1 <= t <= n. */
-static Ends loop_ends(const Analysis *a, const Op *op)
+static Ends loop_ends(Analysis *a, const Op *op)
 {
     uint64_t least, most;
     op_event_range(a->net, op, &least, &most);
@@ -161,7 +174,7 @@ static Ends call_ends(const Analysis *a, const Op *op)
     return (Ends){.fall = callee->ret, .refuse = callee->refuse};
 }
 
-static Ends op_ends(const Analysis *a, const Op *op)
+static Ends op_ends(Analysis *a, const Op *op)
 {
     static const Range free = {.possible = true};
     if (op->kind == OP_if || op->kind == OP_case)
@@ -177,17 +190,73 @@ static Ends op_ends(const Analysis *a, const Op *op)
     return (Ends){.fall = straight(a, op)};
 }
 
-static Ends block_ends(const Analysis *a, const Block *block)
+/* First what ends with `a`, then `b`. */
+static Ends sequel(Ends a, Ends b)
+{
+    return (Ends){.fall = then(a.fall, b.fall), .ret = join(a.ret, then(a.fall, b.ret)), .refuse = join(a.refuse, then(a.fall, b.refuse))};
+}
+
+/* ---- leaf by leaf ---- */
+
+static Ends sequence_ends(Analysis *a, const Op *from, const Op *end);
+
+/* What stands behind a tree: a stretch that its leaf does not matter to, then an op whose cost hangs on it (NULL: the end). */
+typedef struct Part { Ends fixed; const Op *hangs; } Part;
+typedef Vec(Part) Parts;
+
+static Parts parts_behind(Analysis *a, const Op *descend, const Op *end)
+{
+    Parts parts = {0};
+    for (const Op *from = descend->next; from != end;) {
+        const Op *next = next_hanging(descend, from, end);
+        Part part = {sequence_ends(a, from, next), next == end ? NULL : next};
+        vec_push(a->scratch, parts, part);
+        from = next == end ? end : next->next;
+    }
+    return parts;
+}
+
+/* The tree and all that follows up to `end`. */
+static Ends leaf_ends(Analysis *a, const Op *descend, const Op *end, const Landing *at, size_t n)
+{
+    const Parts parts = parts_behind(a, descend, end);
+    const Given *outer = a->given;
+    Ends all = {0};
+    for (size_t i = 0; i < n; i++) {
+        Given here = {descend, at[i].class_, at[i].slot, outer};
+        Ends one = {.fall = events_of(a, descend, at[i].min, at[i].max)};
+        a->given = &here;
+        for (size_t k = 0; k < parts.len; k++) {
+            one = sequel(one, parts.at[k].fixed);
+            if (parts.at[k].hangs)
+                one = sequel(one, op_ends(a, parts.at[k].hangs));
+        }
+        all = (Ends){join(all.fall, one.fall), join(all.ret, one.ret), join(all.refuse, one.refuse)};
+    }
+    a->given = outer;
+    return all;
+}
+
+/* Ops from `from` up to `end` (NULL: of the block). */
+static Ends sequence_ends(Analysis *a, const Op *from, const Op *end)
 {
     Ends all = {.fall = {.possible = true}};
-    for (const Op *op = block->first; op && all.fall.possible; op = op->next) {
-        Ends one = op_ends(a, op);
-        all.ret = join(all.ret, then(all.fall, one.ret));
-        all.refuse = join(all.refuse, then(all.fall, one.refuse));
-        all.fall = then(all.fall, one.fall);
+    for (const Op *op = from; op != end && all.fall.possible; op = op->next) {
+        size_t n;
+        const Op *last;
+        const Landing *at = op->kind == OP_descend ? open_tree(&a->memo, op, end, &last, &n) : NULL;
+        if (!at) {
+            all = sequel(all, op_ends(a, op));
+            continue;
+        }
+        all = sequel(all, leaf_ends(a, op, last->next, at, n));
+        close_tree(&a->memo);
+        op = last;
     }
     return all;
 }
+
+static Ends block_ends(Analysis *a, const Block *block) { return sequence_ends(a, block->first, NULL); }
 
 /* ---- the guard's share ----------------------------------------------------------------------------------------------------------
  *
@@ -266,7 +335,7 @@ static const bool *guard_values(Arena *scratch, const Network *net)
 
 static Ends network_ends(Arena *scratch, const Network *net, const Ends *callee, Figure figure)
 {
-    Analysis a = {net, callee, figure, figure == FIGURE_GUARD ? guard_values(scratch, net) : NULL};
+    Analysis a = {net, callee, figure, figure == FIGURE_GUARD ? guard_values(scratch, net) : NULL, event_memo(scratch, net), NULL, scratch};
     return block_ends(&a, net->body);
 }
 

@@ -98,7 +98,7 @@ static bool chains_fit(Infer *in, int64_t chains)
     return true;
 }
 
-/* What zeros = skip costs must be known from the weights and the columns alone. */
+/* What zeros = skip costs must be known from the weights, their slot and the columns. */
 static bool zeros_fit(Infer *in)
 {
     int64_t zeros = in->op->attr[AFFINE_zeros].i;
@@ -106,10 +106,6 @@ static bool zeros_fit(Infer *in)
         FAIL("zeros: expected keep or skip");
     if (zeros == ZEROS_keep)
         return true;
-    const Const *W = constant(in, AFFINE_W);
-    if (W->kind == CONST_STACK)
-        FAIL("zeros = skip needs weights that are one matrix, and @%s is a stack, of which the input chooses one: leave zeros out",
-             W->name);
     if (has_operand(in, AFFINE_rows))
         FAIL("zeros = skip cannot be combined with rows, for each row has another number of weights that are not zero: leave "
              "one of them out");

@@ -83,6 +83,37 @@ static inline uint64_t saturating_mul(uint64_t a, uint64_t b)
     return __builtin_mul_overflow(a, b, &r) ? UINT64_MAX : r;
 }
 
+/* Cells that an affine evaluates: rows x columns, or the weights among them that are not zero. A set holds at least what it always does
+ * (extend), at most all. With zeros = skip and an index there is one entry for each of the *n slots, else one. */
+typedef struct Cells { uint64_t min, max; } Cells;
+Cells *op_cells(Arena *arena, const Network *net, const Op *op, uint32_t *n);
+
+/* ---- cost_tree.c: costs that one leaf of a tree decides ---------------------------------------------------------------------------- */
+
+/* Where a walk of a tree may end: a class and a slot, at which depths; if every comparison is even, how often and how deep on average. */
+typedef struct Landing { uint32_t class_, slot; uint64_t min, max; double share, depth; } Landing;
+Landing *tree_landings(Arena *arena, const Tree *tree, size_t *n);
+
+/* These trees have ended so. */
+typedef struct Given { const Op *descend; uint32_t class_, slot; const struct Given *outer; } Given;
+/* The first op from `op` on, before `end`, whose cost is another for another class or slot of the tree; else `end`. */
+const Op *next_hanging(const Op *descend, const Op *op, const Op *end);
+/* What the index is, or -1: unknown. */
+int64_t given_index(const Network *net, const Given *given, Value v);
+
+/* By Value, what has been asked of an op: its event range, cells by slot, landings. */
+typedef struct EventRange { bool asked; uint32_t n_cells; uint64_t least, most; Cells *cells; Landing *landing; size_t n_landings; } EventRange;
+typedef struct EventMemo { Arena *arena; EventRange *of; uint64_t landings, scanned; uint32_t open; } EventMemo;
+EventMemo event_memo(Arena *arena, const Network *net);
+/* The landings of a tree on which ops before `end` hang, the last of them *last; then close_tree ends what is looked at leaf by leaf. NULL: there
+ * are none, or too many trees have been opened. */
+const Landing *open_tree(EventMemo *memo, const Op *descend, const Op *end, const Op **last, size_t *n);
+void close_tree(EventMemo *memo);
+/* Of a tree, if every comparison is even. */
+double mean_depth(EventMemo *memo, const Op *descend);
+/* op_event_range with what is given. */
+void given_range(EventMemo *memo, const Network *net, const Given *given, const Op *op, uint64_t *least, uint64_t *most);
+
 /* A child of the module's arena; arena_free it. */
 Arena *scratch_of(const Network *net);
 
@@ -102,7 +133,7 @@ uint64_t sums_bytes(const Op *op, Type result);
 
 /* ---- interp_sparse.c: without zero weights -------------------------------------------------------------------------- */
 
-/* A matrix without its zeros, column by column. */
+/* A matrix, or each of a stack, without its zeros, column by column. */
 const Sparse *sparse_new(Arena *arena, const Const *W);
 uint64_t sparse_bytes(uint64_t rows, uint32_t chains);
 

@@ -11,11 +11,12 @@
 
 #include <string.h>
 
-/* Column j has the entries first[j] … first[j+1] - 1, rows ascending. */
+/* Column j has the entries first[j] … first[j+1] - 1, rows ascending. Element i of a stack has the columns from i * cols on. */
 struct Sparse {
     uint64_t *first;
     uint32_t *row;
     uint8_t *weight;              /* elements of the matrix's type */
+    uint32_t cols;
 };
 
 /* ---- compressing ------------------------------------------------------------------------------------------------------- */
@@ -27,16 +28,16 @@ static bool is_zero(Type t, const uint8_t *at)
     return t.elem == ELEM_F64 ? *(const f64u *)at == 0 : int_is_zero(t.n, at);
 }
 
-/* One sweep over the matrix in the order of its memory; rows ascend within a column either way. `fill` false: counts the
- * entries of column c into first[c + 1]; true: the next entry of column c goes to first[c]++. */
-static void sweep(const Const *W, Sparse *w, bool fill)
+/* One sweep over a matrix, whose columns come from `base` on, in the order of its memory; rows ascend within a column either way.
+ * `fill` false: counts the entries of column c into first[c + 1]; true: the next entry of column c goes to first[c]++. */
+static void sweep(const Const *W, Sparse *w, uint64_t base, bool fill)
 {
     bool along_rows = W->stride[0] >= W->stride[1];
     uint32_t size = type_element_bytes(W->type), outer = along_rows ? 0 : 1, inner = 1 - outer;
     for (uint32_t o = 0; o < W->type.dim[outer]; o++) {
         const uint8_t *at = W->data + (int64_t)o * W->stride[outer] * (int64_t)size;
         for (uint32_t i = 0; i < W->type.dim[inner]; i++, at += W->stride[inner] * (int64_t)size) {
-            uint32_t r = along_rows ? o : i, c = along_rows ? i : o;
+            uint64_t r = along_rows ? o : i, c = base + (along_rows ? i : o);
             if (is_zero(W->type, at))
                 continue;
             if (!fill) {
@@ -44,24 +45,38 @@ static void sweep(const Const *W, Sparse *w, bool fill)
                 continue;
             }
             uint64_t k = w->first[c]++;
-            w->row[k] = r;
+            w->row[k] = (uint32_t)r;
             memcpy(w->weight + k * size, at, size);
         }
     }
 }
 
+/* A matrix, or all of a stack. */
+static void sweep_all(const Const *W, Sparse *w, bool fill)
+{
+    if (W->kind != CONST_STACK) {
+        sweep(W, w, 0, fill);
+        return;
+    }
+    for (uint32_t i = 0; i < W->type.dim[0]; i++) {
+        Const slot = const_slot(W, i);
+        sweep(&slot, w, (uint64_t)i * w->cols, fill);
+    }
+}
+
 const Sparse *sparse_new(Arena *arena, const Const *W)
 {
-    uint32_t cols = W->type.dim[1];
     Sparse *w = NEW(arena, Sparse);
-    w->first = NEW_ARRAY(arena, (size_t)cols + 1, uint64_t);
-    sweep(W, w, false);
-    for (uint32_t c = 0; c < cols; c++)
+    w->cols = W->type.dim[W->type.rank - 1];
+    uint64_t cols = (uint64_t)w->cols * (W->kind == CONST_STACK ? W->type.dim[0] : 1);
+    w->first = NEW_ARRAY(arena, cols + 1, uint64_t);
+    sweep_all(W, w, false);
+    for (uint64_t c = 0; c < cols; c++)
         w->first[c + 1] += w->first[c];
     uint64_t n = w->first[cols];
     w->row = NEW_ARRAY(arena, n, uint32_t);
     w->weight = arena_array(arena, n, type_element_bytes(W->type));
-    sweep(W, w, true);
+    sweep_all(W, w, true);
     memmove(w->first + 1, w->first, cols * sizeof *w->first);    /* each has moved on to where the next begins */
     w->first[0] = 0;
     return w;
@@ -165,9 +180,11 @@ static void count_chains(Interp *in, const Sum *s, const Sparse *w)
     }
 }
 
-uint64_t sum_sparse(Interp *in, const Sum *s, const Sparse *w)
+uint64_t sum_sparse(Interp *in, const Sum *s, const Sparse *all, uint32_t slot)
 {
     uint64_t terms = 0;
+    Sparse here = *all, *w = &here;
+    w->first += (uint64_t)slot * all->cols;
     for (uint32_t i = 0; i < s->n_cols; i++)
         terms += w->first[col_at(s, i) + 1] - w->first[col_at(s, i)];
     if (type_is_float(s->wide))

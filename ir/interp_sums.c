@@ -288,7 +288,7 @@ void step_affine(Interp *in, const Step *step)
         memset(y->at, 0, y->count * y->size);
     }
     if (step->sparse) {
-        in->event = sum_sparse(in, &s, step->sparse);
+        in->event = sum_sparse(in, &s, step->sparse, step->operand[AFFINE_i] ? slot_index(step->operand[AFFINE_i]) : 0);
         return;
     }
     in->event = (uint64_t)s.n_rows * s.n_cols;

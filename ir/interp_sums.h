@@ -41,7 +41,7 @@ static inline double start_f64(const Sum *s, uint32_t row)
 /* What combining the chains of a row executes. Bit c of `used`: chain c has received something (chain 0 has its start). */
 uint32_t combining_adds(uint32_t used, uint32_t chains, uint32_t *first);
 
-/* All rows, without the terms whose weight is zero. Returns the number of terms. */
-uint64_t sum_sparse(Interp *in, const Sum *s, const Sparse *w);
+/* All rows, without the terms whose weight is zero; of a stack, element `slot`. Returns the number of terms. */
+uint64_t sum_sparse(Interp *in, const Sum *s, const Sparse *all, uint32_t slot);
 
 #endif

@@ -94,6 +94,7 @@ typedef struct Const {
     ConstSlots *slots;             /* the last answer of const_row_slots */
     ConstFacts *facts;             /* shared by its views; computed on demand: const_all_finite, const_nonzeros */
     const struct SearchTable **tables;   /* of ascending keys: what search_table has answered */
+    const uint64_t *slot_nonzeros; /* of a stack: the last answer of const_slot_nonzeros */
     int8_t ascends;                /* the last answer of const_ascends: 1 yes, -1 no, 0 not asked */
     bool dropped;                  /* no op mentions it any more (const_drop_unused); not printed */
     Span span;
@@ -126,6 +127,10 @@ bool const_all_finite(const Const *c);
 uint64_t const_nonzeros(const Const *c);
 /* The same for each column of a matrix. */
 void const_nonzeros_by_column(const Const *c, uint64_t *counts);
+/* Element i of a stack, as a tensor that is in no pool. */
+Const const_slot(const Const *stack, uint32_t i);
+/* Of each element of a stack, const_nonzeros; found once. */
+const uint64_t *const_slot_nonzeros(const Module *m, ConstId stack);
 /* Of a matrix, for chains of columns (column k belongs to chain k mod `chains`): the most nonzeros that a row has in each. */
 void const_row_slots(const Const *c, uint32_t chains, uint32_t *slots);
 /* Whether the rows of a tensor (its elements, of a vector) ascend strictly in lexicographic order; -0 = +0, NaN never does. */
@@ -412,6 +417,9 @@ Counts op_cost(const Network *net, const Op *op);
 bool op_skips_zeros(const Op *op);
 /* [min, max] of the event's size, from types and trees alone. */
 void op_event_range(const Network *net, const Op *op, uint64_t *min, uint64_t *max);
+
+/* Members that a set has whatever the input is: those that an `extend` puts in. */
+uint64_t set_least(const Network *net, Value set);
 
 typedef struct CostRange { Counts min, max; } CostRange;  /* componentwise bounds */
 /* Over all inputs: what one evaluation can execute. `max` bounds every run; total_max bounds the sum on one path. */

@@ -20,6 +20,8 @@
  *                                                              tally add=1, mul=1, times=%n
  *                                                              %y = …
  *
+ * Of a stack the input chooses the matrix: `row @V.nonzeros[%i]` are its columns, or all of them where there is no set.
+ *
  * A network that executes nothing gets one empty tally: it says that the network is counted.
  *
  * Ends: one sweep; the pass is the last (it gives `counted`, which every pass that changes what runs would break).
@@ -44,37 +46,75 @@ static void build_tally(Builder *b, Counts c, Value times)
     build_op(b, &init);
 }
 
-/* ---- nonzero weights, column by column ---- */
+/* ---- weights that are not zero ---- */
 
-static ConstId same_constant(const Module *m, Type type, const void *data)
+static ConstId same_constant(const Module *m, ConstKind kind, Type type, const void *data)
 {
     for (ConstId id = 1; id < m->consts.len; id++) {
         const Const *c = m->consts.at[id];
-        bool is_tensor = !c->dropped && c->kind == CONST_TENSOR && type_equal(c->type, type) && const_is_row_major(c);
-        if (is_tensor && memcmp(c->data, data, const_bytes(c)) == 0)
+        bool is_alike = !c->dropped && c->kind == kind && type_equal(c->type, type) && const_is_row_major(c);
+        if (is_alike && memcmp(c->data, data, const_bytes(c)) == 0)
             return id;
     }
     return 0;
 }
 
-/* How many weights of each column are not zero: i32, or i64 where their sum may need it. Two layers with equal columns share it. */
-static ConstId column_counts(Module *m, const Const *W)
+/* How many weights are not zero: i32, or i64 where their sum may need it. Two layers with equal columns share it. */
+static ConstId add_counts(Module *m, const Const *W, Type dims, ConstKind kind, const uint64_t *wide)
 {
-    uint32_t cols = W->type.dim[1];
-    Type type = type_vector(type_int(const_nonzeros(W) > INT32_MAX ? 64 : 32), cols);
+    uint64_t n = type_count(dims);
+    Type type = type_with_dims(type_int(const_nonzeros(W) > INT32_MAX ? 64 : 32), dims.rank, dims.dim);
     uint32_t size = type_element_bytes(type);
-    uint64_t *wide = NEW_ARRAY(m->arena, cols, uint64_t);
-    uint8_t *counts = arena_array(m->arena, cols, size);
-    const_nonzeros_by_column(W, wide);
-    for (uint32_t c = 0; c < cols; c++)
-        memcpy(counts + (size_t)c * size, &wide[c], size);       /* constants are little-endian */
-    ConstId known = same_constant(m, type, counts);
-    return known ? known : const_add(m, str_printf(m->arena, "%s.nonzeros", W->name), type, counts, W->span);
+    uint8_t *counts = arena_array(m->arena, n, size);
+    for (uint64_t i = 0; i < n; i++)
+        memcpy(counts + (size_t)i * size, &wide[i], size);       /* constants are little-endian */
+    ConstId id = same_constant(m, kind, type, counts);
+    if (id)
+        return id;
+    id = const_add(m, str_printf(m->arena, "%s.nonzeros", W->name), type, counts, W->span);
+    const_get(m, id)->kind = kind;
+    return id;
 }
 
-static Value build_weigh(Builder *b, Value set, ConstId counts)
+/* Column by column; of a stack, each of its matrices. */
+static ConstId column_counts(Module *m, const Const *W)
 {
-    OpInit init = {.kind = OP_weigh, .n_operands = 2, .operand = (Value[2]){set, build_const(b, counts)}};
+    if (W->kind != CONST_STACK) {
+        uint64_t *counts = NEW_ARRAY(m->arena, W->type.dim[1] + 1, uint64_t);
+        const_nonzeros_by_column(W, counts);
+        return add_counts(m, W, type_vector(type_int(32), W->type.dim[1]), CONST_TENSOR, counts);
+    }
+    uint32_t slots = W->type.dim[0], cols = W->type.dim[2];
+    uint64_t *counts = NEW_ARRAY(m->arena, (uint64_t)slots * cols + 1, uint64_t);
+    for (uint32_t i = 0; i < slots; i++) {
+        Const slot = const_slot(W, i);
+        const_nonzeros_by_column(&slot, counts + (uint64_t)i * cols);
+    }
+    return add_counts(m, W, type_matrix(type_int(32), slots, cols), CONST_STACK, counts);
+}
+
+/* Of all columns of each matrix of a stack. */
+static ConstId slot_counts(Module *m, ConstId W)
+{
+    const Const *stack = const_get(m, W);
+    return add_counts(m, stack, type_vector(type_int(32), stack->type.dim[0]), CONST_STACK, const_slot_nonzeros(m, W));
+}
+
+static Value build_row(Builder *b, ConstId stack, Value i)
+{
+    OpInit init = {.kind = OP_row, .n_operands = 1, .operand = &i, .cst = {stack}};
+    return build_op(b, &init)->result[0];
+}
+
+/* The weights in the columns of the set that are not zero; without a set, those of the slot. */
+static Value build_nonzeros(Builder *b, const Op *op)
+{
+    Module *m = b->net->module;
+    Value cols = op_operand(op, AFFINE_cols), i = op_operand(op, AFFINE_i);
+    if (!cols)
+        return build_row(b, slot_counts(m, op->cst[AFFINE_W]), i);
+    ConstId counts = column_counts(m, const_get(m, op->cst[AFFINE_W]));
+    OpInit init = {.kind = OP_weigh, .n_operands = 2, .operand = (Value[2]){cols, i ? build_row(b, counts, i) : build_const(b, counts)}};
     return build_op(b, &init)->result[0];
 }
 
@@ -86,7 +126,7 @@ static Value build_size(Builder *b, Value set)
 
 /* ---- cells of an affine with sets ----
  *
- * One set: its size times a row's or a column's cost; without zero weights, the sum of its columns' costs. Both: a loop over
+ * One set: its size times a row's or a column's cost; without zero weights, the sum of its columns' costs (or the slot's). Both sets: a loop over
  * the columns that tallies the rows each time, since a product of two sizes would be an operation itself.
  */
 static void tally_cells(Op *op, Counts unit)
@@ -97,8 +137,7 @@ static void tally_cells(Op *op, Counts unit)
     uint64_t n_rows = type_count(value_type(net, op->result[0]));
     Builder b = builder_before(op);
     if (op_skips_zeros(op)) {
-        ConstId counts = column_counts(net->module, const_get(net->module, op->cst[AFFINE_W]));
-        build_tally(&b, unit, build_weigh(&b, cols, counts));
+        build_tally(&b, unit, build_nonzeros(&b, op));
         return;
     }
     if (!rows) {

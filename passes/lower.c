@@ -62,13 +62,13 @@ static const Const *weights_of(const Op *op)
     return const_get(op->parent->network->module, op->cst[AFFINE_W]);
 }
 
-/* Infinite where zero weights are not left out, or are not many. */
+/* Infinite where zero weights are not left out, or are not many, or differ from slot to slot of a stack. */
 static double gather_cost(const Op *op, double vectors)
 {
     const Const *W = weights_of(op);
     uint32_t slots[IR_MAX_CHAINS];
     double sum = 0;
-    if (!op_skips_zeros(op) || const_nonzeros(W) > type_count(W->type) / 2)
+    if (!op_skips_zeros(op) || W->kind == CONST_STACK || const_nonzeros(W) > type_count(W->type) / 2)
         return INFINITY;
     const_row_slots(W, chains_of(op), slots);
     for (uint32_t c = 0; c < chains_of(op); c++)
@@ -112,10 +112,12 @@ static Choice choose(const Op *op, const Costs *c, Expected e)
     if (!has_set)
         return (Choice){LOWER_auto, 0};
     double below = fmin(even, MOST_ACTIVE * cols);
-    /* A prior is vague: what may pay is left to run time. A measured mean is not. */
-    if (below < 4 || e.active > (e.measured ? 1.2 : 4) * below)
+    /* A prior is vague: what may pay is left to run time. A measured mean is not, nor what is in the set in any case. */
+    if (below < 4 || below <= (double)set_least(op->parent->network, op_operand(op, AFFINE_cols)) || e.active > (e.measured ? 1.2 : 4) * below)
         return (Choice){LOWER_dense, 0};
-    bool far = const_bytes(weights_of(op)) >= FAR && chains_of(op) == 1;
+    const Const *W = weights_of(op);
+    uint64_t matrices = W->kind == CONST_STACK ? W->type.dim[0] : 1;
+    bool far = const_bytes(W) / (matrices ? matrices : 1) >= FAR && chains_of(op) == 1;
     return (Choice){far ? LOWER_list : LOWER_mask, (uint32_t)below};
 }
 

@@ -56,14 +56,15 @@ static bool encloses(const Block *outer, const Block *block)
     return block == outer;
 }
 
-/* Operations that a zero saves: a product and an addition for each weight of its column, zero weights aside. */
+/* Operations that a zero saves: a product and an addition for each weight of its column, zero weights aside (of a stack: the mean). */
 static double saved_by_a_zero(const Skipper *s, const Op *op)
 {
     const Const *W = const_get(s->net->module, op->cst[AFFINE_W]);
     double rows = (double)type_count(value_type(s->net, op->result[0]));
     if (!op_skips_zeros(op))
         return 2 * rows;
-    return 2 * (double)const_nonzeros(W) / (double)type_count(value_type(s->net, op_operand(op, AFFINE_x)));
+    double columns = (double)type_count(value_type(s->net, op_operand(op, AFFINE_x))) * (W->kind == CONST_STACK ? W->type.dim[0] : 1);
+    return 2 * (double)const_nonzeros(W) / columns;
 }
 
 static Value free_set(Skipper *s, Value x);
@@ -168,7 +169,7 @@ static bool skip_columns(Skipper *s, Op *op)
 static bool skip_weights(Skipper *s, Op *op)
 {
     const Const *W = const_get(s->net->module, op->cst[AFFINE_W]);
-    if (op_skips_zeros(op) || W->kind != CONST_TENSOR || op_operand(op, AFFINE_i) || op_operand(op, AFFINE_rows))
+    if (op_skips_zeros(op) || op_operand(op, AFFINE_rows))
         return false;
     uint64_t cells = type_count(W->type), nonzeros = const_nonzeros(W);
     if (nonzeros == cells || !keeps_bits(s, op))

@@ -284,6 +284,15 @@ static ConstId sparse_matrix(Gen *g, Type element, uint32_t rows, uint32_t cols)
     return transposed ? const_transposed(g->m, W, (uint32_t[]){1, 0}) : W;
 }
 
+/* n of them, as a stack. */
+static ConstId sparse_matrices(Gen *g, Type element, uint32_t n, uint32_t rows, uint32_t cols)
+{
+    bool transposed = chance(g, 25);
+    uint32_t dim[3] = {n, transposed ? cols : rows, transposed ? rows : cols};
+    ConstId all = const_reshaped(g->m, sparse_matrix(g, element, n * dim[1], dim[2]), 3, dim);
+    return const_stack(g->m, transposed ? const_transposed(g->m, all, (uint32_t[]){0, 2, 1}) : all);
+}
+
 static Value value_of(Gen *g, Type type);
 
 static Value set_of(Gen *g, uint32_t n)
@@ -352,7 +361,9 @@ static void make_affine(Gen *g)
     OpInit init = {.kind = OP_affine, .n_operands = 5, .operand = operand};
     if (has(g, RANDOM_ZEROS) && chance(g, 50)) {
         init.attr[AFFINE_zeros].i = ZEROS_skip;
-        init.cst[AFFINE_W] = sparse_matrix(g, w, rows, cols);
+        uint32_t n = has(g, RANDOM_STACKS) && chance(g, 40) ? 1 + below(g, 4) : 0;
+        init.cst[AFFINE_W] = n > 0 ? sparse_matrices(g, w, n, rows, cols) : sparse_matrix(g, w, rows, cols);
+        operand[AFFINE_i] = n > 0 ? index_below(g, n) : 0;
     } else if (has(g, RANDOM_STACKS) && chance(g, 25)) {
         uint32_t n = 1 + below(g, 4);
         init.cst[AFFINE_W] = const_stack(g->m, constant(g, type_with_dims(w, 3, (uint32_t[]){n, rows, cols})));
@@ -788,8 +799,87 @@ static void make_loop(Gen *g)
     see_results(g, build_op(&g->b, &init));
 }
 
+/* ---- leaves of a tree, in classes of one shape ----
+ *
+ *      %class, %slot, %depth = descend @T, ord %x
+ *      %y = case %class { %s = cast %slot;  %h = relu (affine %x, @W[%s], @b[%s]);  yield affine (concat %x, %h), @V[%s], cols = … } …
+ */
+
+/* An affine whose weights and bias slot `s` chooses, mostly without its zeros. */
+static Value slot_affine(Gen *g, Value x, Value s, uint32_t rows, Value cols)
+{
+    Type t = type_of(g, x);
+    uint32_t n = type_of(g, s).n;
+    Value operand[5] = {x, s, 0, cols, 0};
+    OpInit init = {.kind = OP_affine, .n_operands = 5, .operand = operand,
+                   .cst = {sparse_matrices(g, type_element(t), n, rows, t.dim[0])},
+                   .attr = {{.i = 1 << below(g, 3)}, {.i = chance(g, 80) ? ZEROS_skip : ZEROS_keep}}};
+    if (chance(g, 70)) {
+        init.cst[AFFINE_b] = const_stack(g->m, constant(g, type_matrix(type_element(t), n, rows)));
+        operand[AFFINE_j] = s;
+    }
+    Op *op = build_op(&g->b, &init);
+    op->lower = chance(g, 60) ? (Lower)below(g, LOWER_branch + 1) : LOWER_auto;
+    return op->result[0];
+}
+
+/* What relus of the parts have decided: all of the others. */
+static Value parts_set(Gen *g, Value h, uint32_t before, uint32_t after)
+{
+    OpInit active = {.kind = OP_active, .n_operands = 1, .operand = &h, .attr = {{.i = ACTIVITY_notle0}}};
+    Value s = build_op(&g->b, &active)->result[0];
+    OpInit extend = {.kind = OP_extend, .n_operands = 1, .operand = &s, .attr = {{.i = before}, {.i = after}}};
+    return build_op(&g->b, &extend)->result[0];
+}
+
+static Block *leaf_class(Gen *g, Value x, Value slot, uint32_t rows)
+{
+    Block *block = block_new(g->net, 0, NULL);
+    Builder outer = g->b;
+    g->b = builder_at_end(block);
+    Type t = type_of(g, x);
+    uint32_t n = t.dim[0], hidden = below(g, 4), on = chance(g, 50) ? below(g, 3) : 0;
+    Value s = build_cast(&g->b, slot, type_idx(1 + below(g, 5))), v = x, set = 0;
+    if (hidden > 0) {
+        Value z = slot_affine(g, x, s, hidden + on, 0), h = build_unary(&g->b, OP_relu, build_slice(&g->b, z, (uint32_t[]){0}, &hidden));
+        Value first = on ? build_slice(&g->b, z, &hidden, &on) : x;
+        v = build_concat(&g->b, 2, (Value[]){first, h}, 0);
+        set = chance(g, 80) ? parts_set(g, h, on ? on : n, 0) : 0;
+        if (chance(g, 40)) {
+            Value more = build_unary(&g->b, OP_relu, slot_affine(g, v, s, 2, set));
+            uint32_t before = type_of(g, v).dim[0];
+            v = build_concat(&g->b, 2, (Value[]){v, more}, 0);
+            OpInit extend = {.kind = OP_extend, .n_operands = 1, .operand = &set, .attr = {{0}, {.i = 2}}};
+            set = set ? build_binary(&g->b, OP_and, build_op(&g->b, &extend)->result[0], parts_set(g, more, before, 0)) : 0;
+        }
+    }
+    Value y = slot_affine(g, v, s, rows, set);
+    build_op(&g->b, &(OpInit){.kind = OP_yield, .n_operands = 1, .operand = &y});
+    g->b = outer;
+    return block;
+}
+
+static void make_leaves(Gen *g)
+{
+    Value x = some_floats(g);
+    Type t = type_of(g, x);
+    if (t.rank != 1 || t.dim[0] == 0)
+        return;
+    Type key = type_int(t.elem == ELEM_F32 ? 32 : 64), result = type_vector(type_element(t), 1 + below(g, 3));
+    Value image = build_unary(&g->b, OP_ord, x);
+    OpInit descend = {.kind = OP_descend, .n_operands = 1, .operand = &image, .cst = {tree_constant(g, key, t.dim[0])}};
+    Op *tree = build_op(&g->b, &descend);
+    uint32_t n = type_of(g, tree->result[0]).n;
+    Block **block = NEW_ARRAY(g->m->arena, n, Block *);
+    for (uint32_t i = 0; i < n; i++)
+        block[i] = leaf_class(g, x, tree->result[1], result.dim[0]);
+    OpInit init = {.kind = OP_case, .n_operands = 1, .operand = &tree->result[0], .n_regions = n, .region = block, .n_hints = 1, .hint = &result};
+    see(g, build_op(&g->b, &init)->result[0]);
+}
+
 /* ---- networks ---- */
 
+enum { LEAVES = RANDOM_REGIONS | RANDOM_TREES | RANDOM_STACKS | RANDOM_SETS | RANDOM_ZEROS | RANDOM_INTS | RANDOM_INDICES };
 typedef struct Maker { void (*make)(Gen *g); unsigned needs; uint32_t weight; } Maker;
 
 static const Maker makers[] = {
@@ -797,7 +887,7 @@ static const Maker makers[] = {
     {make_shape, 0, 4}, {make_splat, 0, 1}, {make_const, 0, 1}, {make_within, 0, 1}, {make_math, RANDOM_MATH, 2}, {make_softmax, RANDOM_MATH, 1},
     {make_cast, RANDOM_INTS, 2}, {make_bits, RANDOM_INTS, 2}, {make_shift, RANDOM_INTS, 2}, {make_ord, RANDOM_INTS, 1},
     {make_best, RANDOM_INDICES, 3}, {make_index, RANDOM_INDICES, 2}, {make_set, RANDOM_SETS, 2}, {make_active, RANDOM_SETS, 3},
-    {make_stack, RANDOM_STACKS, 3}, {make_descend, RANDOM_TREES, 3}, {make_search, RANDOM_TREES, 3}, {make_field, RANDOM_TREES, 2}, {make_branch, RANDOM_REGIONS, 4}, {make_loop, RANDOM_REGIONS, 4},
+    {make_stack, RANDOM_STACKS, 3}, {make_descend, RANDOM_TREES, 3}, {make_search, RANDOM_TREES, 3}, {make_field, RANDOM_TREES, 2}, {make_branch, RANDOM_REGIONS, 4}, {make_loop, RANDOM_REGIONS, 4}, {make_leaves, LEAVES, 2},
     {make_call, RANDOM_CALLS, 2}, {make_tally, RANDOM_TALLY, 1},
 };
 enum { MAKERS = sizeof makers / sizeof *makers };

@@ -30,7 +30,7 @@ static bool covers(CostRange r, Counts c)
 
 /* ---- bounds by hand ------------------------------------------------------------------------------------------------------ */
 
-#define HEAD "format_version 1\nconst @W : f32[2,2] = [[1, 0], [3, 4]]\nconst @one : i32 = 1\n"
+#define HEAD "format_version 1\nconst @W : f32[2,2] = [[1, 0], [3, 4]]\nconst @V : f32[2,3] = [[1, 0, 5], [3, 4, 0]]\nconst @one : i32 = 1\n"
 #define NET(body) HEAD "network @n(%x: f32[2], %c: i1, %i: idx[3]) -> (y: f32[2]) {\n" body "\n}\n"
 
 typedef struct Bound {
@@ -93,6 +93,24 @@ static void regions_have_their_bounds(void)
         {"a tree: from its nearest leaf to its farthest", "format_version 1\n"
          "const @T : tree i32 keys 1 nodes 2 leaves 3 classes 1 slots 3 = [[0] > 5 ? ~2 : 1, [0] > 0 ? ~1 : ~0], [0:0, 0:1, 0:2]\n"
          "network @n(%x: i32[1]) -> (y: idx[3]) {\n%c, %y, %d = descend @T, %x : idx[1], idx[3], i32\nreturn %y\n}\n", {.cmp = 1}, {.cmp = 2}, 1, 2},
+#define TREE "const @T : tree i32 keys 1 nodes 2 leaves 3 classes 2 slots 3 = [[0] > 5 ? ~2 : 1, [0] > 0 ? ~1 : ~0], [0:2, 1:0, 1:1]\n" \
+    "const @E : stack f32[2,2,2] = [[[0, 0], [0, 3]], [[1, 2], [3, 4]]]\n"
+#define LEAVES(class0, before) "network @n(%x: f32[2], %k: i32[1], %c: i1) -> (y: f32[2]) {\n%class, %slot, %depth = descend @T, %k : idx[2], idx[3], i32\n" before \
+    "%y = case %class : f32[2] {\n" class0 "\n} {\n%s = cast %slot : idx[2]\n%a = affine %x, @E[%s], zeros = skip : f32[2]\nyield %a\n}\nreturn %y\n}\n"
+        /* depth 2, then two exp; depth 2, one product; depth 1, four products */
+        {"leaf by leaf: 4, 4, and 9 where the near leaf is the dear one", HEAD TREE LEAVES("%e = exp %x : f32[2]\nyield %e", ""),
+         {.cmp = 1}, {.add = 4, .mul = 4, .cmp = 2, .other = 2}, 4, 9},
+        {"what lies between belongs to all leaves", HEAD TREE LEAVES("%e = exp %x : f32[2]\nyield %e", "%r = relu %x : f32[2]\n"),
+         {.cmp = 3}, {.add = 4, .mul = 4, .cmp = 4, .other = 2}, 6, 11},
+        {"a choice within a class: 2, 4 or 6; 4; 9", HEAD TREE LEAVES("%e = if %c : f32[2] {\n%p = exp %x : f32[2]\n%q = exp %p : f32[2]\nyield %q\n} else {\nyield %x\n}\nyield %e", ""),
+         {.cmp = 1}, {.add = 4, .mul = 4, .cmp = 2, .other = 4}, 2, 9},
+        {"a leaf that leaves", HEAD TREE LEAVES("%e = exp %x : f32[2]\nreturn %e", ""), {.cmp = 1}, {.add = 4, .mul = 4, .cmp = 2, .other = 2}, 4, 9},
+        {"a node with two parents lies at two depths", "format_version 1\n"
+         "const @T : tree i32 keys 1 nodes 3 leaves 2 classes 1 slots 2 = [[0] > 5 ? 1 : 2, [0] > 7 ? ~0 : 2, [0] > 0 ? ~0 : ~1], [0:0, 0:1]\n"
+         "network @n(%x: i32[1]) -> (y: idx[2]) {\n%c, %y, %d = descend @T, %x : idx[1], idx[2], i32\nreturn %y\n}\n", {.cmp = 2}, {.cmp = 3}, 2, 3},
+        {"columns that are in the set in any case", NET("%h = relu %x : f32[2]\n%s = active %h, pred = notle0 : set[2]\n%t = slice %x, from = [0] : f32[1]\n"
+         "%v = concat %t, %h : f32[3]\n%e = extend %s, before = 1 : set[3]\n%y = affine %v, @V, cols = %e, zeros = skip : f32[2]\nreturn %y"),
+         {.add = 2, .mul = 2, .cmp = 2}, {.add = 4, .mul = 4, .cmp = 2}, 6, 10},
     };
     check_bounds(bounds, sizeof bounds / sizeof *bounds);
 }
@@ -301,6 +319,9 @@ static void expected_costs_by_hand(void)
         {NET("%h = relu %x : f32[2]\n%s = active %h, pred = notle0 : set[2]\n%y = affine %h, @W, cols = %s : f32[2]\nreturn %y"), 2 + 4},
         {NET("%y = affine %x, @W, zeros = skip : f32[2]\nreturn %y"), 6},
         {NET("%h = relu %x : f32[2]\n%s = active %h, pred = notle0 : set[2]\n%y = affine %h, @W, cols = %s, zeros = skip : f32[2]\nreturn %y"), 2 + 3},
+        {HEAD TREE LEAVES("%e = exp %x : f32[2]\nyield %e", ""), 9. / 2 + 4. / 4 + 4. / 4},
+        {HEAD TREE LEAVES("return %x", "%r = relu %x : f32[2]\n"), 2 + 9. / 2 + 4. / 4 + 2. / 4},
+        {HEAD TREE "network @n(%x: i32[1]) -> (y: idx[3]) {\n%c, %y, %d = descend @T, %x : idx[2], idx[3], i32\nreturn %y\n}\n", 1.5},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Arena *arena = arena_new(NULL);

@@ -326,6 +326,11 @@ static void sums(void)
         {"zero weights, no rows", WITH("const @W : f32[0,2] = []", "%x: f32[2]", "f32[0]", AFFINE("f32[0]", "@W, zeros = skip")), V(1, 2), V(0), MACS(0), 0},
         {"zero weights, no columns", WITH("const @W : f32[1,0] = []\nconst @b : f32[1] = [3]", "%x: f32[0]", "f32[1]", AFFINE("f32[1]", "@W, @b, zeros = skip")),
          V(0), V(3), MACS(0), 0},
+        {"zero weights of a stack, and a set", WITH("const @W : stack f32[2,2,3] = [[[1, 0, 2], [0, 7, 3]], [[0, 0, 0], [0, 4, 0]]]\nconst @b : stack f32[2,2] = [[0, 0], [1, 2]]",
+         "%x: f32[3], %i: idx[2]", "f32[2]", "%s = active %x, pred = gt0 : set[3]\n%y = affine %x, @W[%i], @b[%i], cols = %s, zeros = skip : f32[2]"),
+         V(INF, 2, 5, 1), V(1, 10), {.add = 1, .mul = 1, .cmp = 3}, 0},
+        {"zero weights of a transposed stack", "format_version 1\nconst @S : f32[2,2,1] = [[[1], [0]], [[0], [3]]]\nconst @W : stack f32[2,1,2] = view @S [2, 1, 1]\n"
+         "network @n(%x: f32[2], %i: idx[2]) -> (y: f32[1]) {\n%y = affine %x, @W[%i], zeros = skip : f32[1]\nreturn %y\n}\n", V(5, 7, 1), V(21), MACS(1), 0},
         {"empty sets", WITH("const @W : f32[2,2] = [[1, 2], [3, 4]]\nconst @b : f32[2] = [5, -0x0p+0]", "%x: f32[2]", "f32[2]",
          "%s = active %x, pred = gt0 : set[2]\n%y = affine %x, @W, @b, cols = %s : f32[2]"), V(0, 0), V(5, 0.0), CMP(2), 0},
         {"integers wrap", WITH("const @W : i8[1,2] = [[100, 100]]\nconst @b : i8[1] = [1]", "%x: i8[2]", "i8[1]", AFFINE("i8[1]", "@W, @b")),
