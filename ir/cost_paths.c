@@ -82,7 +82,8 @@ typedef enum Figure {
     FIGURE_WHOLE,
     FIGURE_NONZERO,                /* zero weights are left out */
     FIGURE_GUARD,                  /* only what guards the box */
-    FIGURE_PAPER                   /* a tree's node is an addition too */
+    FIGURE_PAPER,                  /* a tree's node is an addition too */
+    FIGURE_INSIDE                  /* of inputs in the box: what answers outside is not executed */
 } Figure;
 
 typedef struct Analysis {
@@ -96,6 +97,7 @@ typedef struct Analysis {
 } Analysis;
 
 static Ends block_ends(Analysis *a, const Block *block);
+static bool decides_fallback(const Network *net, const Op *op);
 
 /* Cells of an affine whose weight is not zero; all (of those that it has) when sets or an index make it depend on the input. */
 static uint64_t nonzero_cells(const Network *net, const Op *op, uint64_t cells)
@@ -142,6 +144,8 @@ static Ends choice_ends(Analysis *a, const Op *op)
 {
     Ends all = {0};
     int64_t known = op->kind == OP_case ? given_index(a->net, a->given, op_operand(op, 0)) : -1;
+    if (a->figure == FIGURE_INSIDE && decides_fallback(a->net, op))
+        known = 0;
     if (known >= 0 && known < op->n_regions)
         return block_ends(a, op->region[known]);
     for (uint32_t r = 0; r < op->n_regions; r++) {
@@ -308,10 +312,16 @@ static bool is_test(const Network *net, Value v)
     return op && (op->kind == OP_within || (op->kind == OP_and && is_test(net, op_operand(op, 0)) && is_test(net, op_operand(op, 1))));
 }
 
+/* An `if` whose `else` answers outside the box. */
+static bool decides_fallback(const Network *net, const Op *op)
+{
+    return op->kind == OP_if && net->options.outside == OUTSIDE_dense && is_test(net, op_operand(op, 0));
+}
+
 bool op_is_fallback(const Network *net, const Op *op)
 {
-    for (const Block *block = op->parent; net->options.outside == OUTSIDE_dense && block->owner; block = block->owner->parent)
-        if (block->owner->kind == OP_if && block->number == 1 && is_test(net, op_operand(block->owner, 0)))
+    for (const Block *block = op->parent; block->owner; block = block->owner->parent)
+        if (block->number == 1 && decides_fallback(net, block->owner))
             return true;
     return false;
 }
@@ -372,6 +382,19 @@ Counts network_paper_cost(const Network *net, uint64_t *total)
     if (total)
         *total = r.total_max;
     return r.max;
+}
+
+bool network_inside_cost(const Network *net, NetworkCost *cost)
+{
+    bool fallback = false;
+    OpWalk walk;
+    FOR_EACH_OP (walk, op, net)
+        fallback |= decides_fallback(net, op);
+    if (!fallback)
+        return false;
+    Range r = network_range(net, FIGURE_INSIDE);
+    *cost = (NetworkCost){{r.min, r.max}, r.total_min, r.total_max};
+    return true;
 }
 
 bool network_is_counted(const Network *net)

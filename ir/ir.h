@@ -432,6 +432,8 @@ MeanCounts network_expected_cost(const Network *net);
 Counts network_guard_cost(const Network *net);
 /* Whether an op only runs outside the box: it stands in the `else` of an `if` that the guard's test decides, under the policy `dense`. */
 bool op_is_fallback(const Network *net, const Op *op);
+/* The same for inputs in the box alone; false when nothing answers outside that would not be executed inside. */
+bool network_inside_cost(const Network *net, NetworkCost *cost);
 /* Its maximum as the papers count: each node of a tree is the neuron relu(z - t), an addition beside its comparison. Per
  * kind, and in *total (NULL: not wanted) the most on one path, like total_max. */
 Counts network_paper_cost(const Network *net, uint64_t *total);

@@ -9,6 +9,7 @@
 #     docs        every README's programs and commands                examples  the newcomer's programs, from another folder
 #     nets        real networks: values, bits, counts, text           abi     tests/run/abi: objects in C and C++ programs
 #     tables      tables of data, compared with Python        memorize  every label of memorized points
+#     split       trees of leaves beside the networks they were made of
 #     conformance ONNX's own models of its operators              replay  saved inputs of the fuzzers
 #     asan        unit, ir, diag, driver, nets, tables and replay again in build-asan/, under AddressSanitizer and UBSan
 #
@@ -18,7 +19,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 tree=$PWD
 build=${CNET_BUILD:-$tree/build}
-all='unit ir diag driver docs examples nets tables memorize abi conformance replay asan'
+all='unit ir diag driver docs examples nets tables memorize split abi conformance replay asan'
 stages=${*:-$all}
 for stage in $stages; do
     case " $all " in *" $stage "*) ;; *) echo "no stage \`$stage\`; there are: $all" >&2; exit 2 ;; esac
@@ -125,6 +126,7 @@ wanted docs     && stage docs "$build" "$python" tests/docs.py "--cnetc=$cnetc"
 wanted examples && stage examples "$build" sh tests/run/examples.sh "$build"
 wanted nets     && stage nets "$build" "$python" tests/nets.py "--cnetc=$cnetc"
 wanted tables   && stage tables "$build" "$python" tests/tables.py "--cnetc=$cnetc"
+wanted split && stage split "$build" "$python" tests/split.py "--cnetc=$cnetc"
 wanted memorize && stage memorize "$build" "$python" tests/memorize.py "--cnetc=$cnetc"
 wanted abi      && stage abi "$build" sh tests/run/abi/run.sh "$build"
 wanted conformance && stage conformance "$build" "$python" tests/conformance.py "--cnetc=$cnetc"
