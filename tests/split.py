@@ -42,7 +42,7 @@ class Case:
 def cases(full):
     few = 4096 if full else 64
     yield Case(CLOSED_LOOP, few)
-    for net in ("acc_5_20", "single_pendulum", "cartpole", "vcas_01", "vdp", "tll_8", "tll_16", "unicycle"):
+    for net in ("acc_5_20", "single_pendulum", "cartpole", "vcas_01", "vdp", "tll_8", "unicycle") + full * ("tll_16",):
         source = os.path.join(NETS, net + ".onnx")
         if os.path.exists(source):
             yield Case(source, few, net)
