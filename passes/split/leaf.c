@@ -16,9 +16,9 @@
  *
  *      |z' − z| <= Σ |s| |v' − v| + drift + γ(n + 6) (|b| + Σ |s| (X + |v' − v|)) + 2 (n + 1) η
  *
- * with the unit roundoff of the network's type and n terms that are not zero; products with 0, and their additions, do not round. The
- * source is followed in the same way, layer by layer, over all neurons: one that is off may be computed as slightly positive, by no
- * more than its own error. All of this sums in doubles: sums of terms that are not negative are multiplied by 1 + 2^-30.
+ * with the unit roundoff of the network's type and n terms that are not zero; products with 0, and their additions, do not round. All
+ * of this sums in doubles: sums of terms that are not negative are multiplied by 1 + 2^-30. What the source's own evaluation may be
+ * off by is found in source_error.c.
  */
 #include "leaf.h"
 
@@ -57,7 +57,7 @@ typedef struct Composer {
     const Code *code;
     double unit, eta, largest;    /* of the network's type */
     double tiny;                  /* more than what underflow can do to a coefficient */
-    double *lo, *hi;              /* by neuron: its real pre-activation, where it is not off */
+    double *lo, *hi;              /* by neuron: its real pre-activation; the highest only, where it is off */
     uint32_t n_free, n_alive, *alive;
     bool finite;
     /* of the form at work */
@@ -279,11 +279,44 @@ static void extend_basis(Composer *c, const Draft *d)
         c->basis[c->n_basis++] = d->out + r;
 }
 
+/* The greatest value of row r, by the ranges of what it reads (layers but the first), but for rounding of 2^-30 of the terms' sum. */
+static double row_high(const Composer *c, uint32_t l, uint32_t r, const Expr *const *before, double *sum)
+{
+    const ChainLayer *layer = &c->chain->layer[l];
+    const double *w = layer->weight + (uint64_t)r * layer->cols, *lo = c->lo + c->chain->first[l - 1], *hi = c->hi + c->chain->first[l - 1];
+    double least = c->chain->layer[l - 1].relu ? 0 : -INFINITY, high = layer->bias[r];
+    *sum = fabs(high);
+    for (uint64_t k = layer->start[r]; k < layer->start[r + 1]; k++) {
+        uint32_t j = layer->column[k];
+        if (!before[j])
+            continue;
+        high += w[j] * fmax(least, w[j] > 0 ? hi[j] : lo[j]);
+        *sum += fabs(w[j]) * fmax(fabs(lo[j]), fabs(hi[j]));
+    }
+    return high;
+}
+
+/* How high rows that are off reach: by intervals if these come out well below 0, else by their expressions. */
+static void bound_off_rows(Composer *c, uint32_t l, const Expr *const *before)
+{
+    for (uint32_t r = 0; r < c->chain->layer[l].rows; r++) {
+        uint32_t neuron = c->chain->first[l] + r;
+        if (c->code->state[neuron] != STATE_OFF || c->hi[neuron] < INFINITY)
+            continue;
+        double sum = 0, hi = l > 0 ? row_high(c, l, r, before, &sum) : 0;
+        if (hi < -0x1p-10 * sum)
+            c->hi[neuron] = hi + 0x1p-30 * sum;
+        else
+            visit_row(c, l, r, before);
+    }
+}
+
 static const Expr **hidden_layer(Composer *c, uint32_t l, bool kept, const Expr *const *before)
 {
     uint32_t unstable = count_rows(c, l, STATE_UNSTABLE), on = count_rows(c, l, STATE_ON);
     const Expr **expr = (const Expr **)arena_array(c->scratch, c->chain->layer[l].rows, sizeof *expr);
     kept |= on == 0;
+    bound_off_rows(c, l, before);
     Draft *d = unstable || kept ? stage_new(c, kept ? on : 0, unstable, kept) : NULL;
     emit_rows(c, l, STATE_ON, before, kept ? d : NULL, 0, expr);
     emit_rows(c, l, STATE_UNSTABLE, before, d, kept ? on : 0, expr);
@@ -457,57 +490,14 @@ static double compiled_error(Composer *c, const Form *form)
     return worst_of(c, &worst);
 }
 
-/* Of a layer's outputs, off ones too: the real range, and |computed − real|. */
-typedef struct Values { double *lo, *hi, *error; } Values;
-
-static Values values_new(Arena *arena, uint32_t n)
-{
-    return (Values){NEW_ARRAY(arena, n, double), NEW_ARRAY(arena, n, double), NEW_ARRAY(arena, n, double)};
-}
-
-static void follow_row(Composer *c, uint32_t l, uint32_t r, const Values *in, Values *out)
-{
-    const ChainLayer *layer = &c->chain->layer[l];
-    uint32_t neuron = c->chain->first[l] + r;
-    const double *w = layer->weight + (uint64_t)r * layer->cols;
-    double absolute = fabs(layer->bias[r]), err = 0, hi = layer->bias[r];
-    for (uint64_t k = layer->start[r]; k < layer->start[r + 1]; k++) {
-        uint32_t j = layer->column[k];
-        double v = w[j], magnitude = fabs(v);
-        absolute += magnitude * (fmax(fabs(in->lo[j]), fabs(in->hi[j])) + in->error[j]);
-        err += magnitude * in->error[j];
-        hi += v * (v > 0 ? in->hi[j] : in->lo[j]);
-    }
-    uint64_t n = layer->start[r + 1] - layer->start[r];
-    err = sum_error(c, absolute, err, n);
-    out->error[r] = err;
-    if (c->code->state[neuron] == STATE_OFF) {
-        double most = hi + above((double)(n + 8) * 0x1p-53 * absolute) + err;
-        out->error[r] = fmax(0, fmin(err, most));
-    } else if (layer->relu) {
-        out->lo[r] = fmax(c->lo[neuron], 0);
-        out->hi[r] = fmax(c->hi[neuron], 0);
-    } else {
-        out->lo[r] = c->lo[neuron];
-        out->hi[r] = c->hi[neuron];
-    }
-}
-
 static double source_error(Composer *c)
 {
-    const Chain *chain = c->chain;
-    Values in = values_new(c->scratch, chain->n_inputs);
-    memcpy(in.lo, c->code->lo, chain->n_inputs * sizeof *in.lo);
-    memcpy(in.hi, c->code->hi, chain->n_inputs * sizeof *in.hi);
-    for (uint32_t l = 0; l < chain->n_layers; l++) {
-        Values out = values_new(c->scratch, chain->layer[l].rows);
-        for (uint32_t r = 0; r < chain->layer[l].rows; r++)
-            follow_row(c, l, r, &in, &out);
-        in = out;
-    }
+    bool finite;
+    const double *error = source_errors(c->scratch, c->chain, c->code, c->lo, c->hi, &finite);
     Worst worst = {0};
-    for (uint32_t r = 0; r < chain->n_outputs; r++)
-        worst_add(&worst, in.error[r]);
+    for (uint32_t r = 0; r < c->chain->n_outputs; r++)
+        worst_add(&worst, error[r]);
+    c->finite &= finite;
     return worst_of(c, &worst);
 }
 

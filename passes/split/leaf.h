@@ -29,6 +29,12 @@ uint32_t n_free_inputs(const Chain *chain);
 /* What lies in `scratch` may go afterwards, the leaf is in `arena`. */
 Leaf leaf_compose(Arena *arena, Arena *scratch, const Chain *chain, const Code *code);
 
+/* ---- source_error.c ---------------------------------------------------------------------------------------------------------------- */
+
+/* By output: |source − real| at most, wherever the code runs. lo, hi: by neuron, between which it lies there in real arithmetic (hi alone
+ * of those that are off). finite: no sum of the source can overflow. */
+const double *source_errors(Arena *arena, const Chain *chain, const Code *code, const double *lo, const double *hi, bool *finite);
+
 /* ---- classes.c -------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct ShapeStage { uint32_t plain, relu; bool kept; } ShapeStage;

@@ -247,9 +247,10 @@ static void report(const Plan *p, const Emitted *emitted)
 {
     uint64_t worst = split_worst(p->ctx->arena, &p->split);
     pass_note(p->ctx, "%s: %u leaves of %u, %u codes in %u classes, %llu bytes (as written %llu); operations on %u points: %.1f on average, "
-              "at most %llu; %.1f with `skip` alone, %llu as written; %llu cuts tried", p->net->name, p->split.n_leaves, p->growth.n_leaves,
+              "at most %llu; %.1f with `skip` alone, %llu as written; %llu cuts tried; |compiled - real| <= %.3g, |source - real| <= %.3g", p->net->name, p->split.n_leaves, p->growth.n_leaves,
               p->split.n_codes, emitted->classes, (unsigned long long)emitted->bytes, (unsigned long long)p->chain.dense_bytes, p->points.n, p->mean.split,
-              (unsigned long long)worst, p->mean.skip, (unsigned long long)p->chain.dense_ops, (unsigned long long)p->growth.evaluated);
+              (unsigned long long)worst, p->mean.skip, (unsigned long long)p->chain.dense_ops, (unsigned long long)p->growth.evaluated,
+              emitted->certified, emitted->source);
     if (p->limits.worst && worst > worst_wanted(p))
         diag_remark(p->ctx->diags, p->net->span, p->ctx->name,
                     "the worst case of `%s` is %llu operations in a tree of %u leaves, the least that was reached", p->net->name,

@@ -6,6 +6,7 @@
  *      grow.c       cuts, best first                                                 Chain  →  Growth
  *      choose.c     which of its nodes are leaves, and whose code they run           Growth, budgets  →  Split
  *      leaf.c       that code as matrices, and how far they can be off               Facts, LeafCode  →  Leaf
+ *      source_error.c  how far the source itself can be off      Facts  →  a number for each output
  *      emit.c       classes of leaves of one shape, as IR                            Split  →  Network
  *      split.c      the pass
  *
@@ -168,7 +169,7 @@ uint64_t split_worst(Arena *scratch, const Split *split);
 /* What came of it, for remarks and headers. */
 typedef struct Emitted {
     double certified;             /* |compiled − real| over the box, proven; with a winner: how far its score can lie below the greatest */
-    double source;                /* |source − real| likewise, by a forward analysis of each leaf's box */
+    double source;                /* |source − real| likewise, see source_error.c */
     uint32_t classes;
     uint64_t bytes;               /* of the tree and the leaves */
 } Emitted;
