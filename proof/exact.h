@@ -60,7 +60,7 @@ void sum_clear(Sum *s);
 
 /* A floating-point element as it is computed: an input, a sum of products, or a relu. */
 typedef enum StepKind { STEP_INPUT, STEP_SUM, STEP_RELU } StepKind;
-typedef struct StepTerm { uint32_t step; uint32_t roundings; double weight; } StepTerm;   /* |weight|; roundings it goes through */
+typedef struct StepTerm { uint32_t step; uint32_t roundings; double weight; } StepTerm;   /* roundings that it goes through */
 typedef struct Step {
     StepKind kind;
     uint32_t of;                  /* input or relu */
@@ -70,13 +70,14 @@ typedef struct Step {
     double unit, tiny;            /* of its type: unit roundoff, least positive number */
     double extra;                 /* relus of a compiled network: how far what stands for it is from its own */
     double magnitude;             /* likewise, a bound on what stands for it; infinity: not known */
+    double low, high;             /* likewise, bounds of what goes in */
 } Step;
 typedef struct Steps { Vec(Step) at; Vec(StepTerm) term; } Steps;
 
 /* Bounds on what relus compute without rounding: by relu of the source; NULL: as the steps say. */
 typedef struct ReluBounds { const double *low, *high; } ReluBounds;
-/* radius[i]: how far step i, as it is computed, can lie from its value in real arithmetic. magnitude: scratch. */
-void rounding_radii(const Steps *steps, const double *input_magnitude, const ReluBounds *relu, double *magnitude, double *radius);
+/* radius[i]: how far step i, as it is computed, can lie from its value in real arithmetic. */
+const double *rounding_radii(Arena *arena, const Steps *steps, const double *input_magnitude, const ReluBounds *relu);
 
 /* ---- read.c -------------------------------------------------------------------------------------------------------------------- */
 

@@ -122,6 +122,7 @@ static bool read_leaf_relu(void *context, const Form *z, Form *result, Step *ste
     const System *s = l->system;
     Range r = range_of(l, z);
     bool open = r.low < 0 && r.high > 0;
+    step->low = r.low, step->high = r.high;
     Stand stand = {open ? nearest(l, z, false) : UINT32_MAX, INFINITY, fmax(0, -r.low), fmax(0, r.high)};
     if (stand.relu != UINT32_MAX)
         stand.same = greatest(difference(l, z, &s->z[stand.relu]));
@@ -151,11 +152,9 @@ static double *input_magnitudes(const Leaf *l)
     return m;
 }
 
-static double *radii(const Leaf *l, const Steps *steps, const ReluBounds *relu)
+static const double *radii(const Leaf *l, const Steps *steps, const ReluBounds *relu)
 {
-    double *magnitude = NEW_ARRAY(l->arena, steps->at.len, double), *radius = NEW_ARRAY(l->arena, steps->at.len, double);
-    rounding_radii(steps, input_magnitudes(l), relu, magnitude, radius);
-    return radius;
+    return rounding_radii(l->arena, steps, input_magnitudes(l), relu);
 }
 
 static double values_error(const Leaf *l, const Reader *r, const char **why)
@@ -165,8 +164,9 @@ static double values_error(const Leaf *l, const Reader *r, const char **why)
         *why = "its output is not that of the source";
         return INFINITY;
     }
-    double *own = radii(l, &r->steps, NULL), worst = 0;
-    double *theirs = radii(l, &source->steps, &(ReluBounds){l->system->z_low, l->system->z_high});
+    const double *own = radii(l, &r->steps, NULL);
+    const double *theirs = radii(l, &source->steps, &(ReluBounds){l->system->z_low, l->system->z_high});
+    double worst = 0;
     for (uint32_t i = 0; i < source->n_outputs; i++) {
         double apart = greatest(difference(l, &r->output.form[i], &l->system->out[i]));
         worst = fmax(worst, (apart + own[r->output.step[i]] + theirs[source->out_step[i]]) * (1 + 0x1p-50));
@@ -208,7 +208,7 @@ static bool read_candidates(const Leaf *l, const Reader *r, Candidates *out)
     }
     if (y->kind != VAL_WINNER)
         return false;
-    double *radius = radii(l, &r->steps, NULL);
+    const double *radius = radii(l, &r->steps, NULL);
     for (uint64_t i = 0; i < y->n; i++) {
         if (never_wins(l, out, &y->form[i], radius[y->step[i]]))
             continue;

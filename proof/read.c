@@ -53,7 +53,7 @@ static uint32_t push_step(Reader *r, Step s)
 
 static void push_term(Reader *r, uint32_t step, uint32_t roundings, double weight)
 {
-    vec_push(r->arena, r->steps.term, ((StepTerm){step, roundings, fabs(weight)}));
+    vec_push(r->arena, r->steps.term, ((StepTerm){step, roundings, weight}));
 }
 
 static bool is_power_of_two(double w)
@@ -200,7 +200,7 @@ static Val read_sum(Reader *r, const Op *op, int sign)
         sum_take(r->arena, r->sum, &y.form[i]);
         Step s = new_step(r, STEP_SUM, t);
         push_term(r, a->step[ia], 1, 1);
-        push_term(r, b->step[ib], 1, 1);
+        push_term(r, b->step[ib], 1, sign);
         y.step[i] = push_step(r, s);
     }
     place_here(&y, op->result[0]);
@@ -219,7 +219,7 @@ static bool scale(Reader *r, const Val *c, uint64_t ic, const Val *x, uint64_t i
         return false;
     sum_add(r->exact, r->sum, &x->form[ix], c->form[ic].constant);
     sum_take(r->arena, r->sum, form);
-    double w = r->steps.at.at[c->step[ic]].bias;
+    double w = r->steps.at.at[c->step[ic]].bias * dyadic_sign(c->form[ic].constant);
     Step s = new_step(r, STEP_SUM, t);
     push_term(r, x->step[ix], !is_power_of_two(w), w);
     *step = push_step(r, s);
@@ -245,7 +245,8 @@ static Val read_product(Reader *r, const Op *op)
 static Val read_neg(Reader *r, const Op *op)
 {
     const Val *a = val_of(r, op, 0);
-    if (a->kind != VAL_FORMS || !type_is_float(value_type(r->net, op->result[0])))
+    Type t = value_type(r->net, op->result[0]);
+    if (a->kind != VAL_FORMS || !type_is_float(t))
         return unknown(op);
     Val y = new_forms(r, a->n);
     Dyadic *minus = dyadic_array(r->arena, 1);
@@ -254,7 +255,14 @@ static Val read_neg(Reader *r, const Op *op)
         sum_add(r->exact, r->sum, &a->form[i], minus);
         sum_take(r->arena, r->sum, &y.form[i]);
     }
-    memcpy(y.step, a->step, y.n * sizeof *y.step);
+    for (uint64_t i = 0; i < y.n; i++) {
+        y.step[i] = a->step[i];
+        if (is_constant(r, a, i))     /* stays one; what is exact has no sign */
+            continue;
+        Step s = new_step(r, STEP_SUM, t);
+        push_term(r, a->step[i], 0, -1);
+        y.step[i] = push_step(r, s);
+    }
     place_here(&y, op->result[0]);
     return y;
 }
@@ -268,6 +276,7 @@ static Val read_relu(Reader *r, const Op *op)
     Val y = new_forms(r, z->n);
     for (uint64_t i = 0; i < z->n; i++) {
         Step s = new_step(r, STEP_RELU, t);
+        s.low = -INFINITY, s.high = INFINITY;
         push_term(r, z->step[i], 0, 1);
         if (!r->relu(r->context, &z->form[i], &y.form[i], &s))
             return unknown(op);
