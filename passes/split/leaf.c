@@ -57,7 +57,7 @@ typedef struct Composer {
     const Code *code;
     double unit, eta, largest;    /* of the network's type */
     double tiny;                  /* more than what underflow can do to a coefficient */
-    double *lo, *hi;              /* by neuron: its real pre-activation; the highest only, where it is off */
+    double *lo, *hi;              /* by neuron: its real pre-activation where the code runs */
     uint32_t n_free, n_alive, *alive;
     bool finite;
     /* of the form at work */
@@ -279,44 +279,11 @@ static void extend_basis(Composer *c, const Draft *d)
         c->basis[c->n_basis++] = d->out + r;
 }
 
-/* The greatest value of row r, by the ranges of what it reads (layers but the first), but for rounding of 2^-30 of the terms' sum. */
-static double row_high(const Composer *c, uint32_t l, uint32_t r, const Expr *const *before, double *sum)
-{
-    const ChainLayer *layer = &c->chain->layer[l];
-    const double *w = layer->weight + (uint64_t)r * layer->cols, *lo = c->lo + c->chain->first[l - 1], *hi = c->hi + c->chain->first[l - 1];
-    double least = c->chain->layer[l - 1].relu ? 0 : -INFINITY, high = layer->bias[r];
-    *sum = fabs(high);
-    for (uint64_t k = layer->start[r]; k < layer->start[r + 1]; k++) {
-        uint32_t j = layer->column[k];
-        if (!before[j])
-            continue;
-        high += w[j] * fmax(least, w[j] > 0 ? hi[j] : lo[j]);
-        *sum += fabs(w[j]) * fmax(fabs(lo[j]), fabs(hi[j]));
-    }
-    return high;
-}
-
-/* How high rows that are off reach: by intervals if these come out well below 0, else by their expressions. */
-static void bound_off_rows(Composer *c, uint32_t l, const Expr *const *before)
-{
-    for (uint32_t r = 0; r < c->chain->layer[l].rows; r++) {
-        uint32_t neuron = c->chain->first[l] + r;
-        if (c->code->state[neuron] != STATE_OFF || c->hi[neuron] < INFINITY)
-            continue;
-        double sum = 0, hi = l > 0 ? row_high(c, l, r, before, &sum) : 0;
-        if (hi < -0x1p-10 * sum)
-            c->hi[neuron] = hi + 0x1p-30 * sum;
-        else
-            visit_row(c, l, r, before);
-    }
-}
-
 static const Expr **hidden_layer(Composer *c, uint32_t l, bool kept, const Expr *const *before)
 {
     uint32_t unstable = count_rows(c, l, STATE_UNSTABLE), on = count_rows(c, l, STATE_ON);
     const Expr **expr = (const Expr **)arena_array(c->scratch, c->chain->layer[l].rows, sizeof *expr);
     kept |= on == 0;
-    bound_off_rows(c, l, before);
     Draft *d = unstable || kept ? stage_new(c, kept ? on : 0, unstable, kept) : NULL;
     emit_rows(c, l, STATE_ON, before, kept ? d : NULL, 0, expr);
     emit_rows(c, l, STATE_UNSTABLE, before, d, kept ? on : 0, expr);
@@ -633,17 +600,14 @@ Leaf leaf_compose(Arena *arena, Arena *scratch, const Chain *chain, const Code *
 {
     bool f32 = chain->element.elem == ELEM_F32;
     uint32_t n_free = n_free_inputs(chain), most = n_free + chain->n_neurons;
+    Facts bounds = facts_new(scratch, chain);     /* of the code's box alone: its states need not hold in all of it */
+    bounds_tighten(chain, bounds_scratch(scratch, chain), code->lo, code->hi, &bounds);
     Composer c = {.arena = arena, .scratch = scratch, .chain = chain, .code = code, .finite = true, .n_free = n_free,
                   .unit = f32 ? 0x1p-24 : 0x1p-53, .eta = f32 ? 0x1p-149 : 0x1p-1074, .largest = f32 ? (double)FLT_MAX : DBL_MAX,
-                  .tiny = underflow(chain), .lo = NEW_ARRAY(scratch, chain->n_neurons, double),
-                  .hi = NEW_ARRAY(scratch, chain->n_neurons, double), .basis = NEW_ARRAY(scratch, most, uint32_t),
+                  .tiny = underflow(chain), .lo = bounds.lo, .hi = bounds.hi, .basis = NEW_ARRAY(scratch, most, uint32_t),
                   .value_lo = NEW_ARRAY(scratch, most, double), .value_hi = NEW_ARRAY(scratch, most, double),
                   .row = {.weight = NEW_ARRAY(scratch, most, double), .absolute = NEW_ARRAY(scratch, most, double)}};
     Leaf leaf = {.n_stages = 0};
-    for (uint32_t i = 0; i < chain->n_neurons; i++) {
-        c.lo[i] = -INFINITY;
-        c.hi[i] = INFINITY;
-    }
     find_alive(&c, &leaf);
     Form folded, kept, *best = &folded;
     compose(&c, 0, &folded);
