@@ -24,6 +24,7 @@
     X(split_chain) \
     X(split_bounds) \
     X(split_emit) \
+    X(split_error) \
     X(split_tree)
 #define DECLARE(name) void suite_##name(void);
 SUITES(DECLARE)
