@@ -18,7 +18,8 @@
  *
  * with the unit roundoff of the network's type and n terms that are not zero; products with 0, and their additions, do not round. All
  * of this sums in doubles: sums of terms that are not negative are multiplied by 1 + 2^-30. What the source's own evaluation may be
- * off by is found in source_error.c.
+ * off by is found in source_error.c; there it is told how errors go through relus, and why |v' − v| is kept as a sum of symbols, so that
+ * Σ |s| |v' − v| is one of those that can cancel.
  */
 #include "leaf.h"
 
@@ -43,10 +44,16 @@ typedef struct Draft {
     double *weight, *bias, *drift;
 } Draft;
 
+/* computed − real: a sum of n symbols in [−1, 1], each that of the value whose id it is, and its own. */
+typedef struct Symbols { uint32_t n; double *part, own; } Symbols;
+enum { MOST_SYMBOLS = 1 << 20 };  /* of all rows together: beyond, each value has its own only */
+
 typedef struct Form {
     uint32_t n_stages, n_ids;
     Draft *stage;
     double *X, *error;            /* by id: the greatest |real value|; |computed − real| */
+    double *z_lo, *z_hi;          /* likewise, of what goes into its relu */
+    Symbols *symbols;
     bool *live;
     double mean;
 } Form;
@@ -266,6 +273,8 @@ static void emit_rows(Composer *c, uint32_t l, State state, const Expr *const *b
         store_row(c, d, at);
         bool relu = c->chain->layer[l].relu;      /* what it gives is not negative, where the row is on as well */
         set_value(c, d->out + at, relu ? fmax(c->lo[neuron], 0) : c->lo[neuron], relu ? fmax(c->hi[neuron], 0) : c->hi[neuron]);
+        c->form->z_lo[d->out + at] = c->lo[neuron];
+        c->form->z_hi[d->out + at] = c->hi[neuron];
         expr[r] = expr_of_element(c, (d->kept ? 0 : c->n_basis) + at);
         at++;
     }
@@ -338,7 +347,8 @@ static void compose(Composer *c, uint64_t kept, Form *form)
     const Chain *chain = c->chain;
     uint32_t most = c->n_free + chain->n_neurons;
     *form = (Form){.stage = NEW_ARRAY(c->scratch, chain->n_layers, Draft), .X = NEW_ARRAY(c->scratch, most, double),
-                   .error = NEW_ARRAY(c->scratch, most, double), .live = NEW_ARRAY(c->scratch, most, bool)};
+                   .error = NEW_ARRAY(c->scratch, most, double), .z_lo = NEW_ARRAY(c->scratch, most, double),
+                   .z_hi = NEW_ARRAY(c->scratch, most, double), .live = NEW_ARRAY(c->scratch, most, bool)};
     c->form = form;
     c->n_basis = 0;
     const Expr **expr = inputs(c);
@@ -411,19 +421,46 @@ static double sum_error(Composer *c, double absolute, double err, uint64_t n)
     return above(err + rounding);
 }
 
-static double row_error(Composer *c, const Form *form, const Draft *d, uint32_t r)
+/* Row r of a stage: its error as a sum of symbols, one for each value that was made before it (by id), and its own. */
+static void find_row_error(Composer *c, const Form *form, const Draft *d, uint32_t r)
 {
     const double *w = d->weight + (uint64_t)r * d->cols;
-    double absolute = fabs(d->bias[r]), err = d->drift[r];
+    double absolute = fabs(d->bias[r]), carried = 0, size = 0;
+    Symbols *to = &form->symbols[d->out + r];
     uint64_t n = 0;
-    for (uint32_t k = 0; k < d->cols; k++)
-        if (w[k] != 0) {
-            uint32_t id = d->in[k];
-            absolute += fabs(w[k]) * (form->X[id] + form->error[id]);
-            err += fabs(w[k]) * form->error[id];
-            n++;
-        }
-    return sum_error(c, absolute, err, n);
+    *to = (Symbols){.n = (uint64_t)form->n_ids * form->n_ids <= MOST_SYMBOLS ? d->out : 0};
+    to->part = NEW_ARRAY(c->scratch, to->n, double);
+    for (uint32_t k = 0; k < d->cols; k++) {
+        uint32_t id = d->in[k];
+        if (w[k] == 0)
+            continue;
+        n++;
+        absolute += fabs(w[k]) * (form->X[id] + form->error[id]);
+        carried += fabs(w[k]) * form->error[id];
+        for (uint32_t s = 0; s < form->symbols[id].n && to->n; s++)
+            to->part[s] += w[k] * form->symbols[id].part[s];
+        if (to->n)
+            to->part[id] += w[k] * form->symbols[id].own;
+    }
+    carried = above(carried);
+    to->own = above(sum_error(c, absolute, d->drift[r], n) + (to->n ? gamma_of((double)n + 4, 0x1p-53) * carried : carried));
+    for (uint32_t s = 0; s < to->n; s++)
+        size += fabs(to->part[s]);
+    form->error[d->out + r] = above(size + to->own);
+}
+
+/* Behind its relu: see source_error.c. */
+static void pass_relu(const Form *form, uint32_t id)
+{
+    double size = form->error[id];
+    Symbols *of = &form->symbols[id];
+    bool off = form->z_hi[id] <= -size;
+    if (!off && form->z_lo[id] >= size)
+        return;
+    for (uint32_t s = 0; s < of->n; s++)
+        of->part[s] = off ? 0 : of->part[s] / 2;
+    of->own = off ? 0 : above(of->own / 2 + size / 2);
+    form->error[id] = off ? 0 : size;
 }
 
 /* Of choosing among scores that are off by so much: the chosen one's real score may lie below the greatest by both their errors. */
@@ -441,17 +478,20 @@ static void worst_add(Worst *w, double err)
 
 static double worst_of(const Composer *c, const Worst *w) { return c->chain->winner == WINNER_none ? w->first : above(w->first + w->second); }
 
-static double compiled_error(Composer *c, const Form *form)
+static double compiled_error(Composer *c, Form *form)
 {
+    form->symbols = NEW_ARRAY(c->scratch, form->n_ids, Symbols);
     Worst worst = {0};
     for (uint32_t s = 0; s < form->n_stages; s++) {
         const Draft *d = &form->stage[s];
         for (uint32_t r = 0; r < d->plain + d->relu; r++) {
             if (!form->live[d->out + r])
                 continue;
-            form->error[d->out + r] = row_error(c, form, d, r);
+            find_row_error(c, form, d, r);
             if (s + 1 == form->n_stages)
                 worst_add(&worst, form->error[d->out + r]);
+            else if (r >= d->plain)
+                pass_relu(form, d->out + r);
         }
     }
     return worst_of(c, &worst);

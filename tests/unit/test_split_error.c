@@ -261,8 +261,83 @@ static void test_attacks(void)
     CU_ASSERT(close[0] > 300 && close[1] > 300);              /* else nothing is seen */
 }
 
+/* ---- leaves ---- */
+
+enum { MOST_VALUES = 8 * DEEPEST * WIDEST };
+
+/* Output 0 as a leaf computes it, row i off by push[i] of what it may be; returns how many rows there are. */
+static uint32_t run_leaf(const Case *c, const Leaf *leaf, const double *x, const double *push, long double *y)
+{
+    long double basis[MOST_VALUES], z[MOST_VALUES];
+    uint32_t n = 0, at = 0;
+    for (uint32_t i = 0; i < c->chain.n_inputs; i++)
+        if (input_is_free(&c->chain, i))
+            basis[n++] = x[i];
+    for (uint32_t t = 0; t < leaf->n_stages; t++) {
+        const Stage *s = &leaf->stage[t];
+        uint32_t rows = s->plain + s->relu;
+        ChainLayer layer = {.rows = rows, .cols = s->cols, .weight = s->weight, .bias = s->bias};
+        for (uint32_t r = 0; r < rows; r++) {
+            z[r] = s->bias[r];
+            for (uint32_t k = 0; k < s->cols; k++)
+                z[r] += (long double)s->weight[r * s->cols + k] * basis[k];
+            z[r] += push[at++] * rounding(c, &layer, r, basis);
+        }
+        n = s->kept ? 0 : n;
+        for (uint32_t r = 0; r < rows; r++)
+            basis[n++] = r >= s->plain && z[r] <= 0 ? 0 : z[r];
+    }
+    *y = z[0];
+    return at;
+}
+
+/* Turns the direction of one row after the other, if that makes it worse. */
+static double attack_leaf(Case *c, const Leaf *leaf, const double *x, int sign)
+{
+    Values real;
+    double push[MOST_VALUES];
+    long double y, best;
+    evaluate(c, x, NULL, real);
+    for (uint32_t i = 0; i < MOST_VALUES; i++)
+        push[i] = random_below(&c->state, 2) ? 1 : -1;
+    uint32_t rows = run_leaf(c, leaf, x, push, &best);
+    for (uint32_t i = rows; i-- > 0;) {
+        push[i] *= -1;
+        run_leaf(c, leaf, x, push, &y);
+        if (sign * y > sign * best)
+            best = y;
+        else
+            push[i] *= -1;
+    }
+    return (double)fabsl(best - real[c->chain.n_layers - 1][0]);
+}
+
+static void test_leaves(void)
+{
+    int close = 0;
+    for (uint64_t seed = 0; seed < 1500; seed++) {
+        Case c;
+        double x[WIDEST], worst = 0;
+        make(&c, seed);
+        c.code.how.kept = random_next(&c.state);
+        Leaf leaf = leaf_compose(c.arena, c.arena, &c.chain, &c.code);
+        for (int point = 0; leaf.n_stages && point < 4; point++) {
+            for (uint32_t i = 0; i < c.chain.n_inputs; i++)
+                x[i] = uniform(&c, c.lo[i], c.hi[i]);
+            worst = fmax(worst, attack_leaf(&c, &leaf, x, point % 2 ? 1 : -1) / leaf.compiled);
+        }
+        if (worst > 1 + 0x1p-8)
+            fprintf(stderr, "seed %llu: %g of the bound of the leaf\n", (unsigned long long)seed, worst);
+        CU_ASSERT(worst <= 1 + 0x1p-8);
+        close += worst > 0.7;
+        arena_free(c.arena);
+    }
+    CU_ASSERT(close > 100);
+}
+
 void suite_split_error(void)
 {
     CU_pSuite suite = CU_add_suite("split_error", NULL, NULL);
+    CU_add_test(suite, "leaves that round as badly as they may", test_leaves);
     CU_add_test(suite, "evaluations that round as badly as they may", test_attacks);
 }
