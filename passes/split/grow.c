@@ -13,7 +13,8 @@
  * with as many rows as there are inputs and outputs, about what a relu costs; the inner sum is how far the unstable relus are from being
  * decided. A leaf whose best score is not below its own is cut all the same, for some cuts pay only with the next; after PATIENCE such
  * cuts in a row its leaves keep what they have: where many hyperplanes meet, cutting would go on for ever. Candidates on each input: the
- * middle; with samples, their least, quartiles and greatest.
+ * middle; where bounds are computed fast, 3/8 and 5/8 of it, too (a tenth fewer operations for three times the bounds); with samples,
+ * their least, quartiles and greatest.
  *
  * Ends: at the number of leaves, or when none is left to cut; no leaf is deeper than DEEPEST. The batch does not depend on the number of
  * threads, so neither does the tree. Memory: a leaf keeps the bounds of its unstable neurons, as f32 rounded outwards; a node only two
@@ -25,7 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 8, DEEPEST = 160, MOST_CANDIDATES = 6, SMALLEST_BLOCK = 8, BLOCK_SIZES = 24, PATIENCE = 3 };
+enum { BATCH = 8, DEEPEST = 160, MOST_CANDIDATES = 8, SMALLEST_BLOCK = 8, BLOCK_SIZES = 24, PATIENCE = 3 };
+static const uint64_t FAST_BOUNDS = 1 << 20;      /* multiplications, at most, for which more cuts are tried */
 static const double UNIFORM = 1.0 / 16;           /* of the inputs that lie anywhere, whatever the samples say */
 
 /* What is needed of a leaf to cut it further. */
@@ -62,7 +64,7 @@ typedef struct Grower {
     float *unused[BLOCK_SIZES];   /* blocks of bounds to be had again; the first number of each links to the next */
     Slot slot[BATCH];
     Worker *worker;
-    bool by_worst;
+    bool by_worst, fast;
     double least;                 /* what a leaf takes in which all is decided */
 } Grower;
 
@@ -254,6 +256,10 @@ static uint32_t candidates(const Grower *g, Worker *w, const Slot *s, uint32_t c
     double lo = s->lo[coordinate], hi = s->hi[coordinate], all[MOST_CANDIDATES];
     uint32_t n = 0, kept = 0, m = f->end - f->begin;
     all[n++] = to_type(chain, lo / 2 + hi / 2);
+    if (g->fast) {
+        all[n++] = to_type(chain, lo * 0.625 + hi * 0.375);
+        all[n++] = to_type(chain, lo * 0.375 + hi * 0.625);
+    }
     for (uint32_t i = 0; i < m; i++)
         w->sorted[i] = g->options.sample[(size_t)g->order[f->begin + i] * chain->n_inputs + coordinate];
     if (m > 0) {
@@ -438,6 +444,16 @@ static void commit(Grower *g, const Slot *s)
 
 /* ---- the whole ---- */
 
+uint64_t bounds_work(const Chain *chain)
+{
+    uint64_t work = 0, before = 0;
+    for (uint32_t l = 0; l < chain->n_layers; l++) {
+        before += chain->layer[l].nonzeros;
+        work += chain->layer[l].rows * before;
+    }
+    return work;
+}
+
 static Grower *grower_new(Arena *arena, const Chain *chain, const GrowOptions *options, Growth *growth)
 {
     Grower *g = NEW(arena, Grower);
@@ -450,6 +466,7 @@ static Grower *grower_new(Arena *arena, const Chain *chain, const GrowOptions *o
         g->order[i] = i;
     for (uint32_t i = 0; i < chain->n_inputs && chain->winner == WINNER_none; i++)
         g->least += chain->lo[i] < chain->hi[i] ? 2 * chain->n_outputs : 0;
+    g->fast = bounds_work(chain) <= FAST_BOUNDS;
     g->worker = NEW_ARRAY(arena, g->options.threads, Worker);
     for (unsigned t = 0; t < g->options.threads; t++)
         g->worker[t] = (Worker){bounds_scratch(arena, chain), {facts_new(arena, chain), facts_new(arena, chain)},

@@ -114,17 +114,6 @@ static Mean mean_of(Arena *scratch, const Chain *chain, const Split *split, Poin
 
 /* ---- budgets ---- */
 
-/* Multiplications that bounds of the whole box take, at most. */
-static uint64_t bounds_work(const Chain *chain)
-{
-    uint64_t work = 0, before = 0;
-    for (uint32_t l = 0; l < chain->n_layers; l++) {
-        before += chain->layer[l].nonzeros;
-        work += chain->layer[l].rows * before;
-    }
-    return work;
-}
-
 static size_t leaves_wanted(const Plan *p)
 {
     uint64_t work = bounds_work(&p->chain) * p->n_free;

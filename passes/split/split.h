@@ -126,6 +126,9 @@ bool growth_to(Growth *growth, size_t leaves);
 /* The most that any leaf executes, the way to it included. */
 uint64_t growth_worst(const Growth *growth);
 
+/* Multiplications that bounds of the whole box take, at most. */
+uint64_t bounds_work(const Chain *chain);
+
 size_t known_bytes(const Chain *chain);
 void known_pack(const Chain *chain, const uint8_t *state, const uint8_t *alive, uint8_t *known);
 void known_unpack(const Chain *chain, const uint8_t *known, uint8_t *state, uint8_t *alive);
