@@ -13,7 +13,7 @@
  * with as many rows as there are inputs and outputs, about what a relu costs; the inner sum is how far the unstable relus are from being
  * decided. A leaf whose best score is not below its own is cut all the same, for some cuts pay only with the next; after PATIENCE such
  * cuts in a row its leaves keep what they have: where many hyperplanes meet, cutting would go on for ever. Candidates on each input: the
- * middle; where bounds are computed fast, 3/8 and 5/8 of it, too (a tenth fewer operations for three times the bounds); with samples,
+ * middle; where bounds are computed fast, 3/8 and 5/8 of it, too (up to a tenth fewer operations for three times the bounds); with samples,
  * their least, quartiles and greatest.
  *
  * Ends: at the number of leaves, or when none is left to cut; no leaf is deeper than DEEPEST. The batch does not depend on the number of
