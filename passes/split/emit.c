@@ -367,17 +367,42 @@ static bool certify(Emitter *e, Emitted *out)
     return true;
 }
 
-static Leaf *compose_all(Arena *arena, const Chain *chain, const Split *split)
+/* Leaves are composed by several workers, each with an arena of its own that lives as long as the one given. */
+typedef struct Composing { const Chain *chain; const Split *split; Leaf *leaf; Arena **arena; bool *exhausted; } Composing;
+
+static void compose_one(void *data, size_t i, unsigned worker)
 {
-    Leaf *leaf = NEW_ARRAY(arena, split->n_codes, Leaf);
-    for (uint32_t i = 0; i < split->n_codes; i++) {
-        Arena *scratch = arena_new(arena);
-        if (!scratch)
-            arena_exhausted(arena);
-        leaf[i] = leaf_compose(arena, scratch, chain, &split->codes[i]);
-        arena_free(scratch);
+    const Composing *c = data;
+    Arena *scratch = arena_new(NULL);
+    if (!scratch || c->exhausted[worker]) {
+        c->exhausted[worker] = true;
+    } else if (ARENA_GUARD(c->arena[worker]) || ARENA_GUARD(scratch)) {
+        c->exhausted[worker] = true;
+    } else {
+        c->leaf[i] = leaf_compose(c->arena[worker], scratch, c->chain, &c->split->codes[i]);
     }
-    return leaf;
+    arena_unguard(c->arena[worker]);
+    if (scratch)
+        arena_free(scratch);
+}
+
+static void free_arena(void *arena) { arena_free(arena); }
+
+static Leaf *compose_all(Arena *arena, unsigned threads, const Chain *chain, const Split *split)
+{
+    unsigned workers = parallel_workers(threads);
+    Composing c = {chain, split, NEW_ARRAY(arena, split->n_codes, Leaf), NEW_ARRAY(arena, workers, Arena *), NEW_ARRAY(arena, workers, bool)};
+    for (unsigned w = 0; w < workers; w++) {
+        c.arena[w] = arena_new(NULL);
+        if (!c.arena[w])
+            arena_exhausted(arena);
+        arena_defer(arena, free_arena, c.arena[w]);
+    }
+    parallel_for(threads, split->n_codes, compose_one, &c);
+    for (unsigned w = 0; w < workers; w++)
+        if (c.exhausted[w])
+            arena_exhausted(arena);
+    return c.leaf;
 }
 
 /* The same without codes that no leaf runs. */
@@ -399,11 +424,11 @@ static Split used_codes(Arena *arena, const Split *split)
     return out;
 }
 
-uint64_t split_stored_bytes(Arena *scratch, const Chain *chain, const Split *all)
+uint64_t split_stored_bytes(Arena *scratch, unsigned threads, const Chain *chain, const Split *all)
 {
     Split used = used_codes(scratch, all);
     uint32_t n_free = n_free_inputs(chain), element = type_element_bytes(chain->element);
-    Classes classes = classes_of(scratch, used.n_codes, compose_all(scratch, chain, &used), used.codes, n_free, MOST_CLASSES);
+    Classes classes = classes_of(scratch, used.n_codes, compose_all(scratch, threads, chain, &used), used.codes, n_free, MOST_CLASSES);
     uint64_t bytes = used.n_nodes * (sizeof(TreeNode) + element) + used.n_leaves * sizeof(TreeLeaf);
     for (uint32_t i = 0; i < classes.n; i++)
         bytes += (uint64_t)(classes.at[i].n_slots * class_words(&classes.at[i], n_free)) * element;
@@ -414,7 +439,7 @@ bool split_emit(Network *net, PassContext *ctx, const Chain *chain, const Split 
 {
     Split used = used_codes(ctx->arena, all), *split = &used;
     Emitter e = {.net = net, .arena = ctx->arena, .chain = chain, .split = split, .n_free = n_free_inputs(chain)};
-    e.leaf = compose_all(ctx->arena, chain, split);
+    e.leaf = compose_all(ctx->arena, ctx->threads, chain, split);
     *out = (Emitted){.certified = 0};
     if (!certify(&e, out)) {
         diag_remark(ctx->diags, net->span, ctx->name, "a sum could overflow");

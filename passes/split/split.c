@@ -200,7 +200,7 @@ static bool choose_within(Plan *p)
     for (int i = 0; i < MOST_CHOICES; i++) {
         if (!choose(p))
             return false;
-        uint64_t stored = split_stored_bytes(p->ctx->arena, &p->chain, &p->split);
+        uint64_t stored = split_stored_bytes(p->ctx->arena, p->ctx->threads, &p->chain, &p->split);
         if (stored <= limit)
             return true;
         p->limits.bytes = (uint64_t)((double)split_bytes(&p->chain, &p->split) * 0.99 * (double)limit / (double)stored);

@@ -178,7 +178,7 @@ typedef struct Emitted {
 } Emitted;
 
 /* Bytes that split_emit will store for tree and leaves, the rows that classes add included. */
-uint64_t split_stored_bytes(Arena *scratch, const Chain *chain, const Split *split);
+uint64_t split_stored_bytes(Arena *scratch, unsigned threads, const Chain *chain, const Split *split);
 
 /* Builds tree and leaves in place of chain->ops (with --outside=dense those stay in the arm that answers outside the box). */
 bool split_emit(Network *net, PassContext *ctx, const Chain *chain, const Split *split, Emitted *out);
