@@ -140,7 +140,20 @@ static bool load_source(Session *s, const Options *as_given, Session *source)
     return session_compile(source);
 }
 
-/* A dump and what it is said to be made of have the same inputs and outputs. */
+/* What is not between the ends of a box is not certified: a wider box promises more than its source does. */
+static bool same_box(const Network *a, const Network *b, uint32_t input)
+{
+    ConstId of_a = a->input[input].box, of_b = b->input[input].box;
+    if (!of_a || !of_b)
+        return !of_a == !of_b;
+    const Const *x = const_get(a->module, of_a), *y = const_get(b->module, of_b);
+    for (uint64_t k = 0; k < type_count(x->type); k++)
+        if (memcmp(const_element(x, k), const_element(y, k), type_element_bytes(x->type)) != 0)
+            return false;
+    return true;
+}
+
+/* A dump and what it is said to be made of have the same inputs, in the same boxes, and the same outputs. */
 static bool same_ports(Session *s, const Network *source)
 {
     const Network *net = s->entry;
@@ -149,6 +162,12 @@ static bool same_ports(Session *s, const Network *source)
         same = type_equal(net->input[i].type, source->input[i].type);
     for (uint32_t i = 0; same && i < net->n_outputs; i++)
         same = type_equal(net->output[i].type, source->output[i].type);
+    for (uint32_t i = 0; same && i < net->n_inputs; i++)
+        if (!same_box(net, source, i)) {
+            diag_error(s->diags, NOWHERE, "--compiled: input `%s` of %s has another box than that of %s", net->input[i].name, s->options->source,
+                       source->module->source_name);
+            return false;
+        }
     if (!same)
         diag_error(s->diags, NOWHERE, "--compiled: %s has other inputs or outputs than %s", s->options->source, source->module->source_name);
     return same;

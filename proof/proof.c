@@ -277,6 +277,22 @@ static void prove_parts(Arena *arena, const Source *source, const ProofTree *tre
     }
 }
 
+/* What is certified is certified on the compiled network's box, and proven on the source's. */
+static bool same_boxes(const Network *a, const Network *b)
+{
+    for (uint32_t i = 0; i < a->n_inputs; i++) {
+        const Const *x = a->input[i].box ? const_get(a->module, a->input[i].box) : NULL;
+        const Const *y = b->input[i].box ? const_get(b->module, b->input[i].box) : NULL;
+        uint64_t n = type_count(a->input[i].type);
+        if (!x || !y || n != type_count(b->input[i].type))
+            return false;
+        for (uint64_t k = 0; k < 2 * n; k++)
+            if (const_f64(x, k) != const_f64(y, k))
+                return false;
+    }
+    return true;
+}
+
 void proof_leaves(Arena *arena, const Network *source, const Network *compiled, uint64_t work, ProofProgress *progress, void *context, Proof *out)
 {
     *out = (Proof){0};
@@ -291,6 +307,10 @@ void proof_leaves(Arena *arena, const Network *source, const Network *compiled, 
     out->n_inputs = s->n_inputs;
     if (tree.n_inputs != s->n_inputs) {
         out->why = "the two have different inputs";
+        return;
+    }
+    if (source->n_inputs != compiled->n_inputs || !same_boxes(source, compiled)) {
+        out->why = "the two have different boxes";
         return;
     }
     ProofParts parts = {0};

@@ -19,7 +19,36 @@ static uint32_t first_input(const Network *net, uint32_t port)
     return at;
 }
 
+/* The box of an input (element), as the compiled network has it. False: it has none. */
+static bool box_of(const Network *net, uint32_t input, double *lo, double *hi)
+{
+    for (uint32_t p = 0; p < net->n_inputs; p++) {
+        uint32_t n = (uint32_t)type_count(net->input[p].type);
+        if (input < n && net->input[p].box) {
+            *lo = const_f64(const_get(net->module, net->input[p].box), input);
+            *hi = const_f64(const_get(net->module, net->input[p].box), (uint64_t)n + input);
+            return true;
+        }
+        if (input < n)
+            return false;
+        input -= n;
+    }
+    return false;
+}
+
 static bool trace(const Network *net, Value v, uint64_t i, uint32_t *input);
+
+/* Element i of max(x, lo) or min(x, hi): x, where the box is no larger than that. (proof_leaves: it is the source's box, too.) */
+static bool trace_clamp(const Network *net, const Op *op, uint64_t i, uint32_t *input)
+{
+    const Op *end = value_op(net, op_operand(op, 1));
+    double lo, hi;
+    if (!end || end->kind != OP_const || type_count(value_type(net, end->result[0])) <= i || !trace(net, op_operand(op, 0), i, input) ||
+        !box_of(net, *input, &lo, &hi))
+        return false;
+    double c = const_f64(const_get(net->module, end->cst[0]), i);
+    return op->kind == OP_max ? c <= lo : hi <= c;
+}
 
 /* Element i of a concat of vectors. */
 static bool trace_concat(const Network *net, const Op *op, uint64_t i, uint32_t *input)
@@ -47,6 +76,8 @@ static bool trace(const Network *net, Value v, uint64_t i, uint32_t *input)
     }
     if (op->kind == OP_reshape || op->kind == OP_ord)
         return trace(net, op_operand(op, 0), i, input);
+    if (op->kind == OP_max || op->kind == OP_min)
+        return trace_clamp(net, op, i, input);
     if (op->kind == OP_concat && t.rank == 1)
         return trace_concat(net, op, i, input);
     if (op->kind == OP_slice && t.rank == 1)

@@ -64,7 +64,8 @@ typedef struct cnet_network {
     uint32_t tensor_size, counted;                 /* sizeof(cnet_tensor) of that compiler; 1: made with --count-ops */
     uint32_t numerics, contract, outside, nan_policy;
     double certified_error;                        /* proven |output - that of the network as written, in the precision
-                                                    * it computes in| for inputs in the box; 0: none */
+                                                    * it computes in| for inputs in the box; of an index: how far its score
+                                                    * can lie below the greatest (argmin: above the least); 0: none */
     uint64_t bound_add, bound_mul, bound_cmp, bound_other, bound_total;   /* no evaluation executes more */
     uint64_t scratch_bytes, scratch_align, stack_bytes, model_bytes;
 } cnet_network;

@@ -92,6 +92,11 @@ check "a dump in which one number is wrong is refused: a leaf's slot, a cut, a w
      done
      ! cnetc verify hat.cnir --compiled=hat_leaves.cnir | grep -q "3 of 3" ||
      { cnetc verify hat.cnir --compiled=wrong.cnir --samples=0 2>err; grep -q "the worst input found there is" err; }'
+check "a dump with another box than its source is refused" \
+    'cp '"$tree"'/tests/run/hat*.cnir . && sed "/^const @box/s/4/8/g" hat_leaves.cnir >wide.cnir && ! cnetc verify hat.cnir --compiled=wide.cnir 2>err && grep -q "another box" err'
+check "leaves behind a clamp are proven, too" \
+    'cp '"$tree"'/examples/closed_loop/controller.* . && cnetc verify controller.cnet --numerics=real --leaves=8 --outside=clamp --samples=20 >out &&
+     { grep -q "^8 of 8 leaves proven" out || grep -q "built without GMP" out; }'
 check "of a tree --ops shows an input that costs as much as the bound, or nearly" \
     'cp '"$tree"'/tests/run/hat*.cnir . && echo 1 >x.csv && cnetc run hat_leaves.cnir --input=x.csv --ops | grep -q "^worst found .*: the bound is reached" &&
      cnetc run hat_leaves.cnir --input=x.csv --ops=json >ops && python3 -c "import json; d = json.load(open(\"ops\")); assert d[\"worst_found\"][\"total\"] <= d[\"bound_ops\"][\"total\"] and len(d[\"worst_input\"]) == 1"'
