@@ -169,7 +169,8 @@ static double values_error(const Leaf *l, const Reader *r, const char **why)
     double worst = 0;
     for (uint32_t i = 0; i < source->n_outputs; i++) {
         double apart = greatest(difference(l, &r->output.form[i], &l->system->out[i]));
-        worst = fmax(worst, (apart + own[r->output.step[i]] + theirs[source->out_step[i]]) * (1 + 0x1p-50));
+        double error = (apart + own[r->output.step[i]] + theirs[source->out_step[i]]) * (1 + 0x1p-50);
+        worst = isnan(error) ? INFINITY : fmax(worst, error);
     }
     return worst;
 }

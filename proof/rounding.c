@@ -19,6 +19,7 @@
  */
 #include "exact.h"
 
+#include <float.h>
 #include <math.h>
 
 enum { LOG2_MOST_WORK = 28 };     /* terms, times steps: beyond, there are no sweeps */
@@ -63,7 +64,9 @@ static void round_relu(const Rounding *r, const Step *s, uint64_t i)
 
 /* ---- sums ---- */
 
-/* By the radii of what it adds up. */
+static double greatest_of(const Step *s) { return s->unit == 0x1p-53 ? DBL_MAX : (double)FLT_MAX; }
+
+/* By the radii of what it adds up. Where a product or a part of the sum might overflow, nothing is known. */
 static void round_sum(const Rounding *r, const Step *s, uint64_t i)
 {
     double carried = 0, rounded = 0, most = s->bias;
@@ -78,6 +81,8 @@ static void round_sum(const Rounding *r, const Step *s, uint64_t i)
     r->local[i] = (rounded + gamma_of(s->unit, s->bias_roundings) * s->bias) * up + (double)(s->n_terms + 1) * s->tiny;
     r->radius[i] = (carried * up + r->local[i]) * (1 + 0x1p-51);
     r->magnitude[i] = fmin(most * up, s->magnitude);
+    if (!((most + carried) * up < greatest_of(s) / 2))
+        r->local[i] = r->radius[i] = INFINITY;
 }
 
 /* ---- sweeps ---- */
