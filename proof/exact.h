@@ -149,6 +149,7 @@ typedef struct System {
     bool *lower_one;              /* and relu(z) >= z, or >= 0 */
     Form *z, *out;                /* z: of unstable relus; of all when `complete` */
     bool complete;
+    bool beyond;                  /* some bound is no double: nothing of this holds */
     uint8_t *dead;                /* by output: another is never less */
 } System;
 

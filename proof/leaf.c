@@ -279,6 +279,10 @@ static double winner_error(const Leaf *l, const Reader *r, const char **why)
 
 double leaf_error(Prover *p, System *s, const ProofTree *tree, TreeLeaf leaf, const char **why)
 {
+    if (s->beyond) {
+        *why = "its sums leave the range of doubles";
+        return INFINITY;
+    }
     Arena *arena = arena_new(p->arena);
     if (!arena)
         arena_exhausted(p->arena);

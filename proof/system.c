@@ -243,6 +243,10 @@ static void settle_relu(Prover *p, const System *parent, System *s, uint32_t k)
     system_bounds(p, s, &s->z[k], low, high);
     s->z_low[k] = fmax(parent ? parent->z_low[k] : -INFINITY, dyadic_below(low));
     s->z_high[k] = fmin(parent ? parent->z_high[k] : INFINITY, dyadic_above(high));
+    if (!isfinite(s->z_low[k]) || !isfinite(s->z_high[k])) {
+        s->beyond = true;
+        s->z_low[k] = s->z_high[k] = 0;
+    }
     if (s->z_high[k] <= 0)
         s->state[k] = RELU_OFF;
     else if (s->z_low[k] >= 0)
@@ -290,6 +294,7 @@ void system_complete(Prover *p, System *s)
 void system_settle(Prover *p, const System *parent, System *s)
 {
     s->complete = false;
+    s->beyond = parent && parent->beyond;
     for (uint32_t k = 0; k < s->source->n_relus; k++) {
         if (!parent || parent->state[k] == RELU_UNSTABLE) {
             settle_relu(p, parent, s, k);
@@ -323,6 +328,8 @@ double proof_gap(Arena *arena, const Network *net, const double *x, int64_t labe
     memcpy(s->hi, x, source->n_inputs * sizeof *x);
     system_settle(p, NULL, s);
     double gap = 0;
+    if (s->beyond)
+        return INFINITY;
     while (own < source->n_outputs && source->label[own] != label)
         own++;
     for (uint32_t i = 0; i < source->n_outputs && own < source->n_outputs; i++) {
