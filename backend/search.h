@@ -34,10 +34,11 @@ LLVMValueRef be_tree_child(Fn *f, const SearchTable *t, LLVMValueRef base, uint3
 LLVMValueRef be_tree_node(Fn *f, const SearchTable *t, LLVMValueRef base, uint32_t level, LLVMValueRef node);
 LLVMValueRef be_tree_leaf(Fn *f, const SearchTable *t, LLVMValueRef base, LLVMValueRef node, const Sought *s);
 
-/* bucket.c: the same; where x's line begins, and what is in it. */
+/* bucket.c: the same; where x's line begins, and what is in it. Of several x (vectors): all of their lines. */
+typedef struct Line { LLVMValueRef at, code; } Line;      /* code: of x, an i16, where lines hold codes, else NULL */
 LLVMValueRef be_bucket_word(Fn *f, const SearchTable *t, LLVMValueRef base, const Sought *s);
-LLVMValueRef be_bucket_line(Fn *f, const SearchTable *t, LLVMValueRef base, const Sought *s);
-LLVMValueRef be_bucket_in_line(Fn *f, const SearchTable *t, LLVMValueRef base, LLVMValueRef line, const Sought *s);
+Line be_bucket_line(Fn *f, const SearchTable *t, LLVMValueRef base, const Sought *s);
+LLVMValueRef be_bucket_in_line(Fn *f, const SearchTable *t, LLVMValueRef base, Line line, const Sought *s);
 
 /* search_batch.c: the search that is all of a network, or NULL; a body of NAME_eval_batch. */
 const Op *be_only_search(const Network *net);
