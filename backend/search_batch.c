@@ -236,7 +236,6 @@ static LLVMValueRef stream_lines(Fn *f, Queries *q, LLVMValueRef n)
 
 static void group_by_bucket(Fn *f, const Queries *q)
 {
-    Emitter *e = f->e;
     const SearchTable *t = q->s->table;
     DynLoop loop = be_dyn_loop(f, q->n, "query");
     Sought s = query(f, q, loop.i);
