@@ -194,7 +194,7 @@ static void fill_bucket(Source *s, const Const *keys)
 bool be_stream_search(Arena *arena, const Const *keys, const Layout *l, SearchSink *sink, void *context)
 {
     const SearchTable *t = l->search;
-    Source s = {.t = t, .keys = keys->data, .labels = l->labels ? l->labels->data : NULL, .n = keys->type.dim[0], .sink = sink, .context = context};
+    Source s = {.t = t, .keys = keys->data, .labels = l->labels ? l->labels->data : NULL, .n = t->n, .sink = sink, .context = context};
     bool narrow = t->key_bytes == 4;
     uint64_t nan = narrow ? 0x7fc00000 : 0x7ff8000000000000, greatest = narrow ? INT32_MAX : INT64_MAX;
     memcpy(s.beyond, type_is_float(keys->type) ? &nan : &greatest, t->key_bytes);

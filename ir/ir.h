@@ -496,6 +496,8 @@ typedef struct SearchTable {
     bool floats;                  /* the keys */
     uint32_t key_bytes, label_bytes;
     uint32_t word_bytes;          /* of what lies beside the keys for each slot: its label, or its number; 0: nothing */
+    uint64_t n;                   /* keys in it */
+    bool last_apart;              /* one more key: the greatest number of its type, compared when x has been looked up among the others */
     uint64_t bytes;
     double cost;                  /* estimated, of one look-up: search_cost */
     /* tree */

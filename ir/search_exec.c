@@ -58,7 +58,9 @@ static SearchExec of_op(Arena *arena, const Network *net, const Op *op, const Op
     const SearchTable *t = op->lower == LOWER_binary ? NULL : search_table(arena, keys, how, label);
     if (!t)
         return of_keys(keys);
-    return t->how == LOWER_tree ? of_tree(t) : of_bucket(t);
+    SearchExec e = t->how == LOWER_tree ? of_tree(t) : of_bucket(t);
+    e.lane_compares += t->last_apart;
+    return e;
 }
 
 uint32_t search_exec(const Network *net, SearchExec *sum)

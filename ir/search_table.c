@@ -53,22 +53,31 @@ int64_t search_image(const Const *keys, uint64_t i)
     return image_at(keys_of(keys), i);
 }
 
-/* What fills a node beyond the last key must be above every x: there is nothing above these. */
+/* What fills a node beyond the last key must be above every x: there is nothing above these. One such key is kept apart. */
 static bool ends_in_the_last(Keys k)
 {
+    if (k.n == 0)
+        return false;
     int64_t image = image_at(k, k.n - 1);
     if (k.floats)
         return image == (k.size == 4 ? 0x7f800000 : 0x7ff0000000000000);
     return image == (k.size == 4 ? INT32_MAX : INT64_MAX);
 }
 
-/* Keys of 4 or 8 bytes, at least one, as they lie in memory. */
-static bool has_tables(const Const *keys)
+/* Keys of 4 or 8 bytes, as they lie in memory. */
+static bool may_have_tables(const Const *keys)
 {
     uint32_t size = type_element_bytes(keys->type);
-    return keys->kind == CONST_TENSOR && keys->type.dim[0] > 0 && const_is_row_major(keys) &&
-           (type_is_float(keys->type) || (keys->type.elem == ELEM_INT && (size == 4 || size == 8))) &&
-           !ends_in_the_last(keys_of(keys));
+    return keys->kind == CONST_TENSOR && const_is_row_major(keys) &&
+           (type_is_float(keys->type) || (keys->type.elem == ELEM_INT && (size == 4 || size == 8)));
+}
+
+/* Those that a table holds. */
+static Keys keys_of_table(const Const *keys)
+{
+    Keys k = keys_of(keys);
+    k.n -= ends_in_the_last(k);
+    return k;
 }
 
 /* ---- trees ---- */
@@ -369,15 +378,17 @@ static double crowd(const SearchTable *t, Keys k, uint64_t n_cells)
     return squares / (double)k.n;
 }
 
-/* Cells begin at multiples of their size, so that round keys have round distances; and below the first key, since no x is clamped to it. */
+/* Cells begin at multiples of their size, so that round keys have round distances; and below the first key, so that what is below all,
+ * or NaN, is below it still, unless there is no such x: below the least integer. */
 static bool shape_coded_cells(SearchTable *t, Keys k, uint32_t bits)
 {
     uint64_t span = (uint64_t)image_at(k, k.n - 1) - (uint64_t)image_at(k, 0);
     uint32_t width = span ? 64 - (uint32_t)__builtin_clzll(span) : 0;
     t->shift = width > bits ? width - bits : 0;
-    if (t->shift >= 60 || image_at(k, 0) == (k.size == 4 ? INT32_MIN : INT64_MIN))
+    if (t->shift >= 60)
         return false;
-    t->lowest = (int64_t)((uint64_t)((image_at(k, 0) - 1) >> t->shift) << t->shift);
+    bool least = image_at(k, 0) == (k.size == 4 ? INT32_MIN : INT64_MIN);
+    t->lowest = (int64_t)((uint64_t)((image_at(k, 0) - !least) >> t->shift) << t->shift);
     t->span = distance_of(t, k, k.n - 1);
     t->n_cells = (uint32_t)(t->span >> t->shift) + 1;
     return true;
@@ -522,14 +533,18 @@ double search_cost(const SearchTable *t)
 
 const SearchTable *search_table(Arena *arena, const Const *keys, Lower how, uint32_t label_bytes)
 {
-    if (!has_tables(keys) || (how != LOWER_tree && how != LOWER_bucket))
+    if (!may_have_tables(keys) || (how != LOWER_tree && how != LOWER_bucket))
+        return NULL;
+    Keys k = keys_of_table(keys);
+    if (k.n == 0 || ends_in_the_last(k))
         return NULL;
     for (const SearchTable *t = *keys->tables; t; t = t->next)
         if (t->how == how && t->label_bytes == label_bytes)
             return t;
     SearchTable *t = NEW(arena, SearchTable);
-    Keys k = keys_of(keys);
     t->how = how;
+    t->n = k.n;
+    t->last_apart = k.n < keys->type.dim[0];
     t->key_bytes = type_element_bytes(keys->type);
     t->floats = k.floats;
     t->stored_bytes = t->key_bytes;

@@ -7,6 +7,7 @@
  *   the map from x to lines ascends; shapes: what lies in a table
  */
 #include "../../backend/backend.h"
+#include "../../passes/lower_search.h"
 #include "../../passes/passes.h"
 #include "random_net.h"
 
@@ -359,6 +360,40 @@ static void test_infinite_keys(void)
         }
 }
 
+/* The least and the greatest number of every type are keys: tables hold the others, as many as there are. */
+static void ends(Type key, uint64_t n, Lower lower, uint32_t label, unsigned want)
+{
+    Case c = {.arena = arena_new(NULL), .key = key, .state = n};
+    uint32_t size = type_element_bytes(key);
+    c.m = module_new(c.arena, c.diags = diag_new(c.arena));
+    make_keys(&c, n, SPREAD_random);
+    int64_t most = greatest_image(key) + type_is_float(key);
+    put_image(key, type_is_float(key) ? -most : -most - 1, c.keys);
+    put_image(key, most, c.keys + size * (c.n - 1));
+    make_queries(&c, 300);
+    add_x(&c, c.keys);
+    add_x(&c, c.keys + size * (c.n - 1));
+    build(&c, type_int(label), want, lower);
+    const Const *keys = const_get(c.m, c.net->body->first->cst[0]);
+    const SearchTable *t = search_table(c.arena, keys, LOWER_tree, label / 8);
+    CU_ASSERT(search_choice(c.arena, keys, label / 8) != LOWER_binary && t && t->last_apart && t->n == c.n - 1);
+    compare(&c, "both ends");
+    arena_free(c.arena);
+}
+
+static void test_ends_of_types(void)
+{
+    const Type keys[] = {type_f32(), type_f64(), type_int(32), type_int(64)};
+    static const uint32_t labels[] = {8, 16, 32, 64};
+    for (size_t k = 0; k < 4; k++)
+        for (size_t l = 0; l < N_LOWERS; l++) {
+            ends(keys[k], 20, LOWERS[l], labels[(k + l) % 4], WANT_label);
+            ends(keys[k], 32, LOWERS[l], 32, WANT_slot);
+            ends(keys[k], 3000, LOWERS[l], labels[l], WANT_label);
+            ends(keys[k], 3000, LOWERS[l], 32, WANT_slot | WANT_depth);
+        }
+}
+
 /* Large enough for every kind of level, for cells, and for chains of chains. */
 static void test_large(void)
 {
@@ -496,6 +531,7 @@ void suite_search(void)
     CU_add_test(s, "slots and depths", test_slots);
     CU_add_test(s, "keys without tables", test_other_keys);
     CU_add_test(s, "infinite keys", test_infinite_keys);
+    CU_add_test(s, "keys at both ends of their type", test_ends_of_types);
     CU_add_test(s, "large tables", test_large);
     CU_add_test(s, "lines of each width", test_lines_of_each_width);
     CU_add_test(s, "codes of round keys", test_codes);
