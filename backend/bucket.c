@@ -2,6 +2,7 @@
  *
  *      d = min(max(image(x), lowest), highest) - lowest        image: an integer in the same order; NaN: lowest
  *      cell = cells[d >> shift];  line = cell.first + (the next 32 bits of d * cell.lines >> 32)
+ *      code = the lower 16 bits of those 32 >> cell.grain      coded lines: compared in place of x (search_table.c)
  *      while (line is inner) line = word[keys passed]          a chain: too many keys share the line; rare, or it would not be a bucket
  *      y = word[keys of the line that are not above x]
  *
@@ -60,46 +61,74 @@ static LLVMValueRef distance(Fn *f, const SearchTable *t, const Sought *s)
     return LLVMBuildZExtOrBitCast(f->b, LLVMBuildSub(f->b, at, lowest, ""), lanes_type(f->e->i64, lanes), "");
 }
 
-/* Of each lane's cell: its first line, its lines, as i64. */
-static void gather_cells(Fn *f, LLVMValueRef base, LLVMValueRef cell, LLVMValueRef *first, LLVMValueRef *lines)
+/* Its first line, its lines, as i64, or of each lane's. With codes the grain lies above the lines. */
+typedef struct Cell { LLVMValueRef first, lines, grain; } Cell;
+
+/* `lines` is the upper half of a cell. */
+static void part_lines(Fn *f, const SearchTable *t, Cell *cell)
 {
-    Emitter *e = f->e;
-    LLVMTypeRef type = LLVMTypeOf(cell), overloads[2];
-    uint32_t lanes = LLVMGetVectorSize(type);
-    LLVMValueRef at = LLVMBuildInBoundsGEP2(f->b, e->i64, base, &cell, 1, "");
-    LLVMValueRef args[4] = {at, LLVMConstInt(e->i32, 8, 0), be_splat(f, LLVMConstInt(e->i1, 1, 0), lanes), LLVMGetPoison(type)};
-    overloads[0] = type, overloads[1] = LLVMTypeOf(at);
-    LLVMValueRef both = be_intrinsic_on(f, "llvm.masked.gather", overloads, 2, args, 4);
-    *first = LLVMBuildAnd(f->b, both, number(f, type, UINT32_MAX), "");
-    *lines = LLVMBuildLShr(f->b, both, number(f, type, 32), "");
+    if (!t->coded)
+        return;
+    LLVMTypeRef type = LLVMTypeOf(cell->lines);
+    cell->grain = LLVMBuildLShr(f->b, cell->lines, number(f, type, SEARCH_GRAIN_BIT), "");
+    cell->lines = LLVMBuildAnd(f->b, cell->lines, number(f, type, (1u << SEARCH_GRAIN_BIT) - 1), "");
 }
 
-static void load_cell(Fn *f, LLVMValueRef base, LLVMValueRef cell, LLVMValueRef *first, LLVMValueRef *lines)
+static Cell gather_cells(Fn *f, const SearchTable *t, LLVMValueRef base, LLVMValueRef cell)
+{
+    Emitter *e = f->e;
+    LLVMTypeRef type = LLVMTypeOf(cell);
+    uint32_t lanes = LLVMGetVectorSize(type);
+    LLVMValueRef both = LLVMGetPoison(type);
+    for (uint32_t i = 0; i < lanes; i++) {
+        LLVMValueRef lane = LLVMConstInt(e->i32, i, 0), number = LLVMBuildExtractElement(f->b, cell, lane, "");
+        both = LLVMBuildInsertElement(f->b, both, be_load(f, type_int(64), base, number, 1), lane, "");
+    }
+    Cell c = {.first = LLVMBuildAnd(f->b, both, number(f, type, UINT32_MAX), ""), .lines = LLVMBuildLShr(f->b, both, number(f, type, 32), "")};
+    part_lines(f, t, &c);
+    return c;
+}
+
+static Cell load_cell(Fn *f, const SearchTable *t, LLVMValueRef base, LLVMValueRef cell)
 {
     Emitter *e = f->e;
     cell = LLVMBuildIntCast2(f->b, cell, e->size, 0, "");
-    LLVMValueRef at = be_at(f, base, LLVMBuildMul(f->b, cell, be_size(e, sizeof(SearchCell)), ""));
-    *first = LLVMBuildZExt(f->b, be_load(f, type_int(32), at, be_size(e, 0), 1), e->i64, "");
-    *lines = LLVMBuildZExt(f->b, be_load(f, type_int(32), at, be_size(e, 1), 1), e->i64, "");
+    LLVMValueRef at = be_at(f, base, LLVMBuildMul(f->b, cell, be_size(e, SEARCH_CELL_BYTES), ""));
+    Cell c = {.first = LLVMBuildZExt(f->b, be_load(f, type_int(32), at, be_size(e, 0), 1), e->i64, ""),
+              .lines = LLVMBuildZExt(f->b, be_load(f, type_int(32), at, be_size(e, 1), 1), e->i64, "")};
+    part_lines(f, t, &c);
+    return c;
 }
 
-LLVMValueRef be_bucket_line(Fn *f, const SearchTable *t, LLVMValueRef base, const Sought *s)
+/* Where a cell has no lines, x is below the whole line that it comes to: -1 is below all codes of a cell's first line. */
+static LLVMValueRef code_of(Fn *f, const SearchTable *t, const Cell *cell, LLVMValueRef rest)
+{
+    Emitter *e = f->e;
+    LLVMTypeRef wide = LLVMTypeOf(rest);
+    LLVMValueRef code = LLVMBuildLShr(f->b, rest, cell->grain, "");
+    if (t->n_cells > 1)
+        code = LLVMBuildAdd(f->b, code, LLVMBuildSExt(f->b, LLVMBuildICmp(f->b, LLVMIntEQ, cell->lines, number(f, wide, 0), ""), wide, ""), "");
+    return LLVMBuildTrunc(f->b, code, lanes_type(LLVMIntTypeInContext(e->c, 16), lanes_in(rest)), "");
+}
+
+Line be_bucket_line(Fn *f, const SearchTable *t, LLVMValueRef base, const Sought *s)
 {
     Emitter *e = f->e;
     uint32_t lanes = lanes_in(s->x);
     LLVMTypeRef type = lanes_type(e->i64, lanes);
-    LLVMValueRef d = distance(f, t, s), first = number(f, type, 0), lines = number(f, type, t->lines);
+    LLVMValueRef d = distance(f, t, s);
+    Cell in = {number(f, type, 0), number(f, type, t->lines), number(f, type, t->cell[0].grain)};
     LLVMValueRef rest = t->shift >= 32 ? LLVMBuildLShr(f->b, d, number(f, type, t->shift - 32), "")
                                        : LLVMBuildShl(f->b, d, number(f, type, 32 - t->shift), "");
     rest = LLVMBuildAnd(f->b, rest, number(f, type, UINT32_MAX), "");
     if (t->n_cells > 1) {
         LLVMValueRef cell = LLVMBuildLShr(f->b, d, number(f, type, t->shift), "");
-        (lanes > 1 ? gather_cells : load_cell)(f, base, cell, &first, &lines);
+        in = (lanes > 1 ? gather_cells : load_cell)(f, t, base, cell);
     }
-    LLVMValueRef line = LLVMBuildAdd(f->b, first, LLVMBuildLShr(f->b, LLVMBuildMul(f->b, rest, lines, ""), number(f, type, 32), ""), "");
+    LLVMValueRef line = LLVMBuildAdd(f->b, in.first, LLVMBuildLShr(f->b, LLVMBuildMul(f->b, rest, in.lines, ""), number(f, type, 32), ""), "");
     type = lanes_type(e->size, lanes);
     line = LLVMBuildMul(f->b, LLVMBuildIntCast2(f->b, line, type, 0, ""), number(f, type, t->line_bytes), "");
-    return be_at(f, be_at_const(f, base, t->cells_bytes), line);
+    return (Line){be_at(f, be_at_const(f, base, t->cells_bytes), line), t->coded ? code_of(f, t, &in, rest) : NULL};
 }
 
 /* Lanes of the vector that holds so many keys: a power of two, with room for a bit beyond the last. */
@@ -132,18 +161,99 @@ static LLVMValueRef chain(Fn *f, const SearchTable *t, LLVMValueRef base, LLVMVa
     return at;
 }
 
-LLVMValueRef be_bucket_in_line(Fn *f, const SearchTable *t, LLVMValueRef base, LLVMValueRef line, const Sought *s)
+/* ---- coded lines ---- */
+
+/* How many codes of a line are not above x's: differences of 16 bits have the right sign. */
+static LLVMValueRef codes_passed(Fn *f, const SearchTable *t, Line line)
 {
-    if (t->chained > 0)
-        line = chain(f, t, base, line, s);
-    LLVMValueRef passed = be_few(f, s, line, t->line_keys, lanes_of(t->line_keys));
-    return be_at(f, be_at_const(f, line, (uint64_t)t->line_keys * t->key_bytes), LLVMBuildMul(f->b, passed, be_size(f->e, t->word_bytes), ""));
+    Emitter *e = f->e;
+    Type code = type_int(16);
+    if (!be_compares_lanes(f, code)) {
+        LLVMValueRef sum = be_size(e, 0);
+        for (uint32_t i = 0; i < t->line_keys; i++) {
+            LLVMValueRef by = LLVMBuildSub(f->b, line.code, be_load(f, code, line.at, be_size(e, i), 1), "");
+            LLVMValueRef passed = LLVMBuildICmp(f->b, LLVMIntSGE, by, LLVMConstInt(LLVMTypeOf(by), 0, 0), "");
+            sum = LLVMBuildAdd(f->b, sum, LLVMBuildZExt(f->b, passed, e->size, ""), "");
+        }
+        return sum;
+    }
+    uint32_t lanes = lanes_of(t->line_keys);
+    LLVMTypeRef type = LLVMVectorType(be_scalar_type(e, code), lanes);
+    LLVMValueRef codes = LLVMBuildLoad2(f->b, type, line.at, "");
+    LLVMSetAlignment(codes, 64);
+    LLVMValueRef by = LLVMBuildSub(f->b, be_splat(f, line.code, lanes), codes, "");
+    LLVMValueRef above = LLVMBuildICmp(f->b, LLVMIntSLT, by, LLVMConstNull(type), "");
+    LLVMValueRef bits = LLVMBuildBitCast(f->b, above, LLVMIntTypeInContext(e->c, lanes), "");
+    bits = LLVMBuildZExtOrBitCast(f->b, bits, e->i32, "");
+    return be_first_bit(f, LLVMBuildOr(f->b, bits, LLVMConstInt(e->i32, 1u << t->line_keys, 0), ""));
+}
+
+/* first = the line's second 32 bits; n = its third; the keys from first on are halved as in search.c. Returns the word's address. */
+static LLVMValueRef halve_full(Fn *f, const SearchTable *t, LLVMValueRef base, LLVMValueRef line, const Sought *s)
+{
+    Emitter *e = f->e;
+    LLVMValueRef begin = LLVMBuildZExtOrBitCast(f->b, be_load(f, type_int(32), line, be_size(e, 1), 1), e->size, "");
+    LLVMValueRef all = LLVMBuildZExtOrBitCast(f->b, be_load(f, type_int(32), line, be_size(e, 2), 1), e->size, "");
+    LLVMValueRef keys = be_at_const(f, base, t->full_at), one = be_size(e, 1);
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(f->b), loop = be_new_block(f, "halve"), after = be_new_block(f, "halved");
+    LLVMBuildBr(f->b, loop);
+    LLVMPositionBuilderAtEnd(f->b, loop);
+    LLVMValueRef first = LLVMBuildPhi(f->b, e->size, "first"), n = LLVMBuildPhi(f->b, e->size, "n");
+    LLVMValueRef half = LLVMBuildLShr(f->b, LLVMBuildAdd(f->b, n, one, ""), one, "");
+    LLVMValueRef last = LLVMBuildSub(f->b, LLVMBuildAdd(f->b, first, half, ""), one, "");
+    LLVMValueRef right = be_compare(f, s->key, PRED_le, be_load(f, s->key, keys, last, 1), s->x);
+    LLVMValueRef next = LLVMBuildSelect(f->b, right, LLVMBuildAdd(f->b, first, half, ""), first, "");
+    LLVMValueRef left = LLVMBuildSub(f->b, n, half, "");
+    LLVMBasicBlockRef end = LLVMGetInsertBlock(f->b);
+    LLVMAddIncoming(first, (LLVMValueRef[]){begin, next}, (LLVMBasicBlockRef[]){before, end}, 2);
+    LLVMAddIncoming(n, (LLVMValueRef[]){all, left}, (LLVMBasicBlockRef[]){before, end}, 2);
+    LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntNE, left, be_size(e, 0), ""), loop, after);
+    LLVMPositionBuilderAtEnd(f->b, after);
+    return be_at(f, be_at_const(f, base, t->full_words_at), LLVMBuildMul(f->b, next, be_size(e, t->word_bytes), ""));
+}
+
+static LLVMValueRef word_among_codes(Fn *f, const SearchTable *t, Line line)
+{
+    return be_at(f, be_at_const(f, line.at, t->words_at), LLVMBuildMul(f->b, codes_passed(f, t, line), be_size(f->e, t->word_bytes), ""));
+}
+
+/* Codes that descend say that the keys lie elsewhere. */
+static LLVMValueRef in_coded_line(Fn *f, const SearchTable *t, LLVMValueRef base, Line line, const Sought *s)
+{
+    Emitter *e = f->e;
+    if (t->chained == 0)
+        return word_among_codes(f, t, line);
+    LLVMBasicBlockRef full = be_new_block(f, "full"), codes = be_new_block(f, "codes"), after = be_new_block(f, "found");
+    LLVMValueRef by = LLVMBuildSub(f->b, be_load(f, type_int(16), line.at, be_size(e, 1), 1), be_load(f, type_int(16), line.at, be_size(e, 0), 1), "");
+    LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntSLT, by, LLVMConstInt(LLVMTypeOf(by), 0, 0), ""), full, codes);
+    LLVMPositionBuilderAtEnd(f->b, full);
+    LLVMValueRef word[2] = {halve_full(f, t, base, line.at, s)};
+    LLVMBasicBlockRef from[2] = {LLVMGetInsertBlock(f->b), codes};
+    LLVMBuildBr(f->b, after);
+    LLVMPositionBuilderAtEnd(f->b, codes);
+    word[1] = word_among_codes(f, t, line);
+    LLVMBuildBr(f->b, after);
+    LLVMPositionBuilderAtEnd(f->b, after);
+    LLVMValueRef at = LLVMBuildPhi(f->b, e->ptr, "word");
+    LLVMAddIncoming(at, word, from, 2);
+    return at;
+}
+
+/* ---- a query ---- */
+
+LLVMValueRef be_bucket_in_line(Fn *f, const SearchTable *t, LLVMValueRef base, Line line, const Sought *s)
+{
+    if (t->coded)
+        return in_coded_line(f, t, base, line, s);
+    LLVMValueRef at = t->chained > 0 ? chain(f, t, base, line.at, s) : line.at;
+    LLVMValueRef passed = be_few(f, s, at, t->line_keys, lanes_of(t->line_keys));
+    return be_at(f, be_at_const(f, at, t->words_at), LLVMBuildMul(f->b, passed, be_size(f->e, t->word_bytes), ""));
 }
 
 LLVMValueRef be_bucket_word(Fn *f, const SearchTable *t, LLVMValueRef base, const Sought *s)
 {
-    LLVMValueRef line = be_bucket_line(f, t, base, s);
+    Line line = be_bucket_line(f, t, base, s);
     for (uint32_t at = 64; at < t->line_bytes; at += 64)
-        be_prefetch(f, line, be_size(f->e, at), 1);
+        be_prefetch(f, line.at, be_size(f->e, at), 1);
     return be_bucket_in_line(f, t, base, line, s);
 }

@@ -15,6 +15,7 @@
  */
 #include "search.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- the choice ---- */
@@ -88,13 +89,13 @@ Sought be_sought(Fn *f, Type key, LLVMValueRef x)
     Emitter *e = f->e;
     if (key.elem != ELEM_INT) {
         LLVMValueRef at = LLVMIsALoadInst(x) ? LLVMGetOperand(x, 0) : NULL;
-        return (Sought){key, x, at && LLVMIsAArgument(at) ? load_bits(f, key, at) : NULL};
+        return (Sought){key, x, at && LLVMIsAArgument(at) ? load_bits(f, key, at) : NULL, x};
     }
     Type t = be_sought_type(key);
     LLVMTypeRef type = be_scalar_type(e, t);
     x = LLVMBuildSExtOrBitCast(f->b, x, type, "");
     LLVMValueRef most = LLVMConstInt(type, (t.n == 32 ? (uint64_t)INT32_MAX : (uint64_t)INT64_MAX) - 1, 0);   /* what fills nodes is above */
-    return (Sought){t, LLVMBuildSelect(f->b, LLVMBuildICmp(f->b, LLVMIntSLT, x, most, ""), x, most, ""), NULL};
+    return (Sought){t, LLVMBuildSelect(f->b, LLVMBuildICmp(f->b, LLVMIntSLT, x, most, ""), x, most, ""), NULL, x};
 }
 
 Sought be_sought_at(Fn *f, Type key, LLVMValueRef at)
@@ -195,18 +196,41 @@ void be_search(Fn *f, const Op *op)
     LLVMValueRef base = be_constant(e, f->m, op->cst[0], &layout);
     Sought sought = be_sought(f, type_element(keys->type), x);
     LLVMValueRef word = s->table->how == LOWER_tree ? be_tree_word(f, s->table, base, &sought) : be_bucket_word(f, s->table, base, &sought);
-    be_search_result(f, op, s, word);
+    be_search_result(f, op, s, &sought, word);
+}
+
+/* Infinity, or the greatest integer. */
+LLVMValueRef be_is_greatest(Fn *f, const Sought *s)
+{
+    LLVMTypeRef type = LLVMTypeOf(s->given);
+    bool vector = LLVMGetTypeKind(type) == LLVMVectorTypeKind, wide = type_element_bytes(s->key) == 8;
+    LLVMTypeRef scalar = vector ? LLVMGetElementType(type) : type;
+    LLVMValueRef greatest = s->key.elem != ELEM_INT ? LLVMConstReal(scalar, INFINITY)
+                                                    : LLVMConstInt(scalar, wide ? (uint64_t)INT64_MAX : (uint64_t)INT32_MAX, 0);
+    if (vector)
+        greatest = be_splat(f, greatest, LLVMGetVectorSize(type));
+    return s->key.elem != ELEM_INT ? LLVMBuildFCmp(f->b, LLVMRealOEQ, s->given, greatest, "")
+                                   : LLVMBuildICmp(f->b, LLVMIntEQ, s->given, greatest, "");
+}
+
+/* `last` instead, where a key that is kept apart is not above x. */
+static LLVMValueRef or_last(Fn *f, const Search *s, const Sought *sought, LLVMValueRef found, LLVMValueRef last)
+{
+    return s->table->last_apart ? LLVMBuildSelect(f->b, be_is_greatest(f, sought), last, found, "") : found;
 }
 
 /* `word` is the label's address, or the slot's, or the slot. */
-void be_search_result(Fn *f, const Op *op, const Search *s, LLVMValueRef word)
+void be_search_result(Fn *f, const Op *op, const Search *s, const Sought *sought, LLVMValueRef word)
 {
     Emitter *e = f->e;
     if (s->row) {
-        be_set_scalar(f, s->row->result[0], be_load(f, value_type(f->net, s->row->result[0]), word, be_size(e, 0), 1));
+        LLVMValueRef label = be_load(f, value_type(f->net, s->row->result[0]), word, be_size(e, 0), 1);
+        LLVMValueRef last = be_constant_scalar(e, const_get(f->m, s->row->cst[0]), s->table->n + s->table->last_apart);
+        be_set_scalar(f, s->row->result[0], or_last(f, s, sought, label, last));
         be_set_scalar(f, op->result[0], LLVMGetPoison(e->i32));      /* nobody else asks */
     } else {
-        be_set_scalar(f, op->result[0], s->table->word_bytes ? be_load(f, type_int(32), word, be_size(e, 0), 1)
-                                                             : LLVMBuildTruncOrBitCast(f->b, word, e->i32, ""));
+        LLVMValueRef slot = s->table->word_bytes ? be_load(f, type_int(32), word, be_size(e, 0), 1)
+                                                 : LLVMBuildTruncOrBitCast(f->b, word, e->i32, "");
+        be_set_scalar(f, op->result[0], or_last(f, s, sought, slot, LLVMConstInt(e->i32, s->table->n + 1, 0)));
     }
 }

@@ -11,8 +11,9 @@
 
 #include "gen.h"
 
-/* What is looked for, as the machine compares it: integers in their memory form, and below what fills nodes. */
-typedef struct Sought { Type key; LLVMValueRef x, bits; } Sought;      /* bits: of a float, as an integer; NULL: not known */
+/* What is looked for, as the machine compares it: integers in their memory form, and below what fills nodes. bits: of a float, as an
+ * integer; NULL: not known. given: x before it was kept below anything. */
+typedef struct Sought { Type key; LLVMValueRef x, bits, given; } Sought;
 Type be_sought_type(Type key);
 Sought be_sought(Fn *f, Type key, LLVMValueRef x);
 /* The same of what lies in the caller's memory. */
@@ -25,7 +26,9 @@ LLVMValueRef be_few(Fn *f, const Sought *s, LLVMValueRef at, uint32_t n, uint32_
 LLVMValueRef be_lanes_above(Fn *f, const Sought *s, LLVMValueRef at, uint32_t lanes);
 LLVMValueRef be_first_bit(Fn *f, LLVMValueRef bits);
 bool be_compares_lanes(const Fn *f, Type key);
-void be_search_result(Fn *f, const Op *op, const Search *s, LLVMValueRef word);
+/* Whether x, or each x of a vector, is the greatest number of the type: a key that is kept apart. */
+LLVMValueRef be_is_greatest(Fn *f, const Sought *s);
+void be_search_result(Fn *f, const Op *op, const Search *s, const Sought *sought, LLVMValueRef word);
 
 /* stree.c: the address of the word of x's slot; without words, the slot (a size). Level by level: the child of node number `node`, the
  * address of a node, and what a leaf says. */
@@ -34,10 +37,11 @@ LLVMValueRef be_tree_child(Fn *f, const SearchTable *t, LLVMValueRef base, uint3
 LLVMValueRef be_tree_node(Fn *f, const SearchTable *t, LLVMValueRef base, uint32_t level, LLVMValueRef node);
 LLVMValueRef be_tree_leaf(Fn *f, const SearchTable *t, LLVMValueRef base, LLVMValueRef node, const Sought *s);
 
-/* bucket.c: the same; where x's line begins, and what is in it. */
+/* bucket.c: the same; where x's line begins, and what is in it. Of several x (vectors): all of their lines. */
+typedef struct Line { LLVMValueRef at, code; } Line;      /* code: of x, an i16, where lines hold codes, else NULL */
 LLVMValueRef be_bucket_word(Fn *f, const SearchTable *t, LLVMValueRef base, const Sought *s);
-LLVMValueRef be_bucket_line(Fn *f, const SearchTable *t, LLVMValueRef base, const Sought *s);
-LLVMValueRef be_bucket_in_line(Fn *f, const SearchTable *t, LLVMValueRef base, LLVMValueRef line, const Sought *s);
+Line be_bucket_line(Fn *f, const SearchTable *t, LLVMValueRef base, const Sought *s);
+LLVMValueRef be_bucket_in_line(Fn *f, const SearchTable *t, LLVMValueRef base, Line line, const Sought *s);
 
 /* search_batch.c: the search that is all of a network, or NULL; a body of NAME_eval_batch. */
 const Op *be_only_search(const Network *net);

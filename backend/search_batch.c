@@ -7,6 +7,10 @@
  *        bucket:   for each query: line = …;  ask for it               for each query: y = what the line says
  *                  (with AVX-512, and queries side by side, the lines of 8 queries at once)
  *
+ *      bucket of lines of 64 bytes (AVX-512, queries side by side): the lines of 8 queries at once, and always some vectors of them
+ *              ahead of the answers, so that memory does not rest while keys are compared:
+ *                  for each vector v:  lines of v + AHEAD;  ask for them;  for each query of v: y = what the line says
+ *
  *      permute (at most 31 keys, vectors of 64 bytes):  for each vector of queries, halve the node in all lanes at once:
  *                  pos = 0;  for step in half the keys … 1:  pos += step where key[pos + step - 1] <= x         keys: registers
  *                  y = label[pos]
@@ -26,7 +30,7 @@ typedef struct Queries {
     const Search *s;
     LLVMValueRef base, first, n;                  /* the table; of the group at hand: its first query, its size */
     LLVMValueRef in, out, in_stride, out_stride;  /* strides in bytes */
-    LLVMValueRef places;                          /* of each query: a node or the address of a line */
+    LLVMValueRef places, codes;                   /* of each query: a node or the address of a line; its code (i16) */
 } Queries;
 
 /* ---- which networks ---- */
@@ -73,9 +77,9 @@ static Sought query(Fn *f, const Queries *q, LLVMValueRef i)
     return be_sought_at(f, key_type(f), at);
 }
 
-static void answer(Fn *f, const Queries *q, LLVMValueRef i, LLVMValueRef word)
+static void answer(Fn *f, const Queries *q, const Sought *s, LLVMValueRef i, LLVMValueRef word)
 {
-    be_search_result(f, q->op, q->s, word);
+    be_search_result(f, q->op, q->s, s, word);
     Value v = op_operand(f->net->body->last, RETURN_value);
     LLVMValueRef at = place_of(f, q->out, LLVMBuildAdd(f->b, q->first, i, ""), q->out_stride);
     be_store(f, value_type(f->net, v), be_place(f, v).at, at, be_size(f->e, 0), 1);
@@ -89,6 +93,27 @@ static void keep(Fn *f, const Queries *q, LLVMValueRef i, LLVMValueRef place)
 static LLVMValueRef kept(Fn *f, const Queries *q, LLVMValueRef i, LLVMTypeRef type)
 {
     return LLVMBuildLoad2(f->b, type, LLVMBuildInBoundsGEP2(f->b, f->e->ptr, q->places, &i, 1, ""), "");
+}
+
+static LLVMValueRef code_at(Fn *f, const Queries *q, LLVMValueRef i)
+{
+    return LLVMBuildInBoundsGEP2(f->b, LLVMIntTypeInContext(f->e->c, 16), q->codes, &i, 1, "");
+}
+
+/* The lines of one query, or of several from number i on. */
+static void keep_line(Fn *f, const Queries *q, LLVMValueRef i, Line line)
+{
+    LLVMSetAlignment(LLVMBuildStore(f->b, line.at, LLVMBuildInBoundsGEP2(f->b, f->e->ptr, q->places, &i, 1, "")), 8);
+    if (line.code)
+        LLVMSetAlignment(LLVMBuildStore(f->b, line.code, code_at(f, q, i)), 2);
+}
+
+static Line kept_line(Fn *f, const Queries *q, LLVMValueRef i)
+{
+    Line line = {.at = kept(f, q, i, f->e->ptr)};
+    if (q->s->table->coded)
+        line.code = LLVMBuildLoad2(f->b, LLVMIntTypeInContext(f->e->c, 16), code_at(f, q, i), "");
+    return line;
 }
 
 static void ask_for(Fn *f, LLVMValueRef at, uint32_t bytes)
@@ -112,7 +137,7 @@ static void group_by_tree(Fn *f, const Queries *q)
     for (uint32_t i = 0; i < level; i++)
         node = be_tree_child(f, t, q->base, i, node, &s);
     if (near) {
-        answer(f, q, loop.i, be_tree_leaf(f, t, q->base, node, &s));
+        answer(f, q, &s, loop.i, be_tree_leaf(f, t, q->base, node, &s));
         be_dyn_loop_end(f, &loop);
         return;
     }
@@ -124,7 +149,7 @@ static void group_by_tree(Fn *f, const Queries *q)
         s = query(f, q, loop.i);
         node = kept(f, q, loop.i, f->e->size);
         if (level == t->n_levels) {
-            answer(f, q, loop.i, be_tree_leaf(f, t, q->base, node, &s));
+            answer(f, q, &s, loop.i, be_tree_leaf(f, t, q->base, node, &s));
         } else {
             node = be_tree_child(f, t, q->base, level, node, &s);
             keep(f, q, loop.i, node);
@@ -134,7 +159,8 @@ static void group_by_tree(Fn *f, const Queries *q)
     }
 }
 
-enum { LANES = 8 };                                /* queries whose lines are found at once */
+enum { LANES = 8,                                 /* queries whose lines are found at once */
+       AHEAD = 3 };                               /* vectors of them that wait for their lines */
 
 static bool finds_in_lanes(const Fn *f)
 {
@@ -150,49 +176,99 @@ static Sought query_lanes(Fn *f, LLVMValueRef at, uint32_t lanes)
     LLVMTypeRef type = LLVMVectorType(be_scalar_type(e, key), lanes);
     LLVMValueRef x = LLVMBuildLoad2(f->b, type, at, "");
     LLVMSetAlignment(x, bytes);
+    LLVMValueRef given = x;
     if (key.elem == ELEM_INT) {
         uint64_t most = (bytes == 4 ? (uint64_t)INT32_MAX : (uint64_t)INT64_MAX) - 1;
         LLVMValueRef all = be_splat(f, LLVMConstInt(LLVMGetElementType(type), most, 0), lanes);
         x = LLVMBuildSelect(f->b, LLVMBuildICmp(f->b, LLVMIntSLT, x, all, ""), x, all, "");
     }
-    return (Sought){key, x, NULL};
+    return (Sought){key, x, NULL, given};
 }
 
-/* The lines of the first n queries, LANES at a time. */
-static void find_lines(Fn *f, const Queries *q, LLVMValueRef n)
+/* The lines of vector number `v` of the queries: found, asked for, kept from number `to` on. */
+static void find_lines(Fn *f, const Queries *q, LLVMValueRef v, LLVMValueRef to)
 {
     Emitter *e = f->e;
     const SearchTable *t = q->s->table;
-    DynLoop loop = be_dyn_loop(f, LLVMBuildUDiv(f->b, n, be_size(e, LANES), ""), "vectors");
-    LLVMValueRef i = LLVMBuildMul(f->b, loop.i, be_size(e, LANES), "");
-    Sought s = query_lanes(f, place_of(f, q->in, LLVMBuildAdd(f->b, q->first, i, ""), be_size(e, t->key_bytes)), LANES);
-    LLVMSetAlignment(LLVMBuildStore(f->b, be_bucket_line(f, t, q->base, &s), LLVMBuildInBoundsGEP2(f->b, e->ptr, q->places, &i, 1, "")), 8);
+    LLVMValueRef i = LLVMBuildMul(f->b, v, be_size(e, LANES), "");
+    Sought s = query_lanes(f, place_of(f, q->in, i, be_size(e, t->key_bytes)), LANES);
+    keep_line(f, q, to, be_bucket_line(f, t, q->base, &s));
+    for (uint32_t lane = 0; lane < LANES; lane++)
+        ask_for(f, kept(f, q, LLVMBuildAdd(f->b, to, be_size(e, lane), ""), e->ptr), t->line_bytes);
+}
+
+static LLVMValueRef least(Fn *f, LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildSelect(f->b, LLVMBuildICmp(f->b, LLVMIntULT, a, b, ""), a, b, "");
+}
+
+/* A vector's place in the ring of those that were asked for. */
+static LLVMValueRef ring_place(Fn *f, LLVMValueRef v)
+{
+    LLVMValueRef i = LLVMBuildMul(f->b, v, be_size(f->e, LANES), "");
+    return LLVMBuildAnd(f->b, i, be_size(f->e, GROUP - 1), "");
+}
+
+/* All whole vectors of queries that lie side by side, AHEAD of them asked for; the last is found again rather than none. Returns how
+ * many queries that are. */
+static LLVMValueRef stream_lines(Fn *f, Queries *q, LLVMValueRef n)
+{
+    Emitter *e = f->e;
+    const SearchTable *t = q->s->table;
+    LLVMValueRef vectors = LLVMBuildUDiv(f->b, n, be_size(e, LANES), ""), ahead = be_size(e, AHEAD);
+    Queries side = *q;
+    side.first = be_size(e, 0);
+    side.in_stride = be_size(e, t->key_bytes);
+    side.out_stride = be_size(e, type_element_bytes(value_type(f->net, op_operand(f->net->body->last, RETURN_value))));
+    DynLoop loop = be_dyn_loop(f, least(f, vectors, ahead), "first");
+    find_lines(f, q, loop.i, ring_place(f, loop.i));
     be_dyn_loop_end(f, &loop);
-    loop = be_dyn_loop(f, n, "ask");
-    ask_for(f, kept(f, q, loop.i, e->ptr), t->line_bytes);
+    loop = be_dyn_loop(f, vectors, "vectors");
+    LLVMValueRef next = LLVMBuildAdd(f->b, loop.i, ahead, "");
+    find_lines(f, q, least(f, next, LLVMBuildSub(f->b, vectors, be_size(e, 1), "")), ring_place(f, next));
+    LLVMValueRef from = ring_place(f, loop.i);
+    for (uint32_t lane = 0; lane < LANES; lane++) {
+        LLVMValueRef i = LLVMBuildAdd(f->b, LLVMBuildMul(f->b, loop.i, be_size(e, LANES), ""), be_size(e, lane), "");
+        Sought s = query(f, &side, i);
+        answer(f, &side, &s, i, be_bucket_in_line(f, t, q->base, kept_line(f, q, LLVMBuildAdd(f->b, from, be_size(e, lane), "")), &s));
+    }
     be_dyn_loop_end(f, &loop);
+    return LLVMBuildMul(f->b, vectors, be_size(e, LANES), "");
+}
+
+/* Whether a vector's lines are asked for while another's are read: lines of several accesses are better asked for all together. */
+static bool streams(const Fn *f, const SearchTable *t)
+{
+    return t->how == LOWER_bucket && t->line_bytes == 64 && finds_in_lanes(f);
+}
+
+/* The whole vectors of the group, if they lie side by side; returns how many queries that are. */
+static LLVMValueRef find_vectors(Fn *f, const Queries *q)
+{
+    Emitter *e = f->e;
+    LLVMValueRef lanes = be_size(e, LANES), dense = LLVMBuildICmp(f->b, LLVMIntEQ, q->in_stride, be_size(e, q->s->table->key_bytes), "");
+    LLVMValueRef vectors = LLVMBuildSelect(f->b, dense, LLVMBuildUDiv(f->b, q->n, lanes, ""), be_size(e, 0), "");
+    LLVMValueRef first = LLVMBuildUDiv(f->b, q->first, lanes, "");
+    DynLoop loop = be_dyn_loop(f, vectors, "vectors");
+    find_lines(f, q, LLVMBuildAdd(f->b, first, loop.i, ""), LLVMBuildMul(f->b, loop.i, lanes, ""));
+    be_dyn_loop_end(f, &loop);
+    return LLVMBuildMul(f->b, vectors, lanes, "");
 }
 
 static void group_by_bucket(Fn *f, const Queries *q)
 {
-    Emitter *e = f->e;
     const SearchTable *t = q->s->table;
-    LLVMValueRef found = be_size(e, 0);
-    if (finds_in_lanes(f)) {
-        LLVMValueRef dense = LLVMBuildICmp(f->b, LLVMIntEQ, q->in_stride, be_size(e, t->key_bytes), "");
-        found = LLVMBuildSelect(f->b, dense, LLVMBuildAnd(f->b, q->n, be_size(e, -(uint64_t)LANES), ""), found, "");
-        find_lines(f, q, found);
-    }
+    LLVMValueRef found = finds_in_lanes(f) && !streams(f, t) ? find_vectors(f, q) : be_size(f->e, 0);
     DynLoop loop = be_dyn_loop(f, LLVMBuildSub(f->b, q->n, found, ""), "query");
     LLVMValueRef i = LLVMBuildAdd(f->b, found, loop.i, "");
     Sought s = query(f, q, i);
-    LLVMValueRef line = be_bucket_line(f, t, q->base, &s);
-    keep(f, q, i, line);
-    ask_for(f, line, t->line_bytes);
+    Line line = be_bucket_line(f, t, q->base, &s);
+    keep_line(f, q, i, line);
+    ask_for(f, line.at, t->line_bytes);
     be_dyn_loop_end(f, &loop);
     loop = be_dyn_loop(f, q->n, "query");
     s = query(f, q, loop.i);
-    answer(f, q, loop.i, be_bucket_in_line(f, t, q->base, kept(f, q, loop.i, e->ptr), &s));
+    answer(f, q, &s, loop.i, be_bucket_in_line(f, t, q->base, kept_line(f, q, loop.i), &s));
     be_dyn_loop_end(f, &loop);
 }
 
@@ -267,6 +343,17 @@ static LLVMValueRef vector_of(Fn *f, uint64_t n, uint32_t lanes, bool wide)
     return be_splat(f, LLVMConstInt(wide ? f->e->i64 : f->e->i32, n, 0), lanes);
 }
 
+/* What the last slot has, as bits. */
+static uint64_t last_label(const Fn *f, const Queries *q)
+{
+    const SearchTable *t = q->s->table;
+    uint64_t slot = t->n + 1, bits = 0;
+    if (!q->s->row)
+        return slot;
+    memcpy(&bits, const_element(const_get(f->m, q->s->row->cst[0]), slot), t->label_bytes);
+    return bits;
+}
+
 /* The labels of a vector of x. */
 static LLVMValueRef permuted(Fn *f, const Registers *keys, const Registers *labels, uint32_t n_keys, LLVMValueRef x, Type key)
 {
@@ -299,8 +386,10 @@ static LLVMValueRef permute_all(Fn *f, const Queries *q, LLVMValueRef n)
     DynLoop loop = be_dyn_loop(f, rounds, "vectors");
     for (uint32_t i = 0; i < AT_ONCE; i++) {
         LLVMValueRef number = LLVMBuildAdd(f->b, LLVMBuildMul(f->b, loop.i, be_size(e, step), ""), be_size(e, (uint64_t)i * lanes), "");
-        LLVMValueRef x = query_lanes(f, be_at(f, q->in, LLVMBuildMul(f->b, number, be_size(e, t->key_bytes), "")), lanes).x;
-        LLVMValueRef y = LLVMBuildTruncOrBitCast(f->b, permuted(f, &keys, &labels, leaf->lanes, x, key), stored, "");
+        Sought s = query_lanes(f, be_at(f, q->in, LLVMBuildMul(f->b, number, be_size(e, t->key_bytes), "")), lanes);
+        LLVMValueRef y = LLVMBuildTruncOrBitCast(f->b, permuted(f, &keys, &labels, leaf->lanes, s.x, key), stored, "");
+        if (t->last_apart)
+            y = LLVMBuildSelect(f->b, be_is_greatest(f, &s), be_splat(f, LLVMConstInt(LLVMGetElementType(stored), last_label(f, q), 0), lanes), y, "");
         LLVMValueRef store = LLVMBuildStore(f->b, y, be_at(f, q->out, LLVMBuildMul(f->b, number, be_size(e, size), "")));
         LLVMSetAlignment(store, size);
     }
@@ -308,15 +397,15 @@ static LLVMValueRef permute_all(Fn *f, const Queries *q, LLVMValueRef n)
     return LLVMBuildMul(f->b, rounds, be_size(e, step), "");
 }
 
-/* Those that lie side by side are permuted; the rest, and all others, follow one by one. */
-static LLVMValueRef permute_most(Fn *f, Queries *q, LLVMValueRef n)
+/* Those that lie side by side, a vector at a time; the rest, and all others, follow one by one. */
+static LLVMValueRef most_in_lanes(Fn *f, Queries *q, LLVMValueRef n)
 {
     Emitter *e = f->e;
     Value v = op_operand(f->net->body->last, RETURN_value);
     LLVMValueRef dense_in = LLVMBuildICmp(f->b, LLVMIntEQ, q->in_stride, be_size(e, type_element_bytes(key_type(f))), "");
     LLVMValueRef dense_out = LLVMBuildICmp(f->b, LLVMIntEQ, q->out_stride, be_size(e, type_element_bytes(value_type(f->net, v))), "");
     LLVMValueRef some = LLVMBuildSelect(f->b, LLVMBuildAnd(f->b, dense_in, dense_out, ""), n, be_size(e, 0), "");
-    LLVMValueRef done = permute_all(f, q, some);
+    LLVMValueRef done = q->s->table->how == LOWER_tree ? permute_all(f, q, some) : stream_lines(f, q, some);
     q->in = place_of(f, q->in, done, q->in_stride);
     q->out = place_of(f, q->out, done, q->out_stride);
     return LLVMBuildSub(f->b, n, done, "");
@@ -341,13 +430,15 @@ LLVMValueRef be_search_batch(Emitter *e, const Network *net, const Level *level,
     Value v = op_operand(net->body->last, RETURN_value);
     q.base = be_constant(e, net->module, op->cst[0], &layout);
     q.places = LLVMBuildAlloca(f->b, LLVMArrayType2(e->ptr, GROUP), "places");
+    LLVMSetAlignment(q.places, 64);
+    q.codes = LLVMBuildAlloca(f->b, LLVMArrayType2(LLVMIntTypeInContext(e->c, 16), GROUP), "codes");
     q.in = LLVMGetParam(f->fn, 1);
     q.in_stride = LLVMBuildMul(f->b, LLVMGetParam(f->fn, 2), be_size(e, type_element_bytes(key_type(f))), "");
     q.out = LLVMGetParam(f->fn, 3);
     q.out_stride = LLVMBuildMul(f->b, LLVMGetParam(f->fn, 4), be_size(e, type_element_bytes(value_type(net, v))), "");
     LLVMValueRef n = LLVMGetParam(f->fn, 0);
-    if (can_permute(f, q.s))
-        n = permute_most(f, &q, n);
+    if (can_permute(f, q.s) || streams(f, q.s->table))
+        n = most_in_lanes(f, &q, n);
     all_groups(f, &q, n);
     LLVMBuildRet(f->b, LLVMConstInt(e->i32, 0, 0));
     return f->fn;

@@ -2,6 +2,7 @@
  *
  *      tree:     nodes of every level, then leaves of { keys, words }
  *      bucket:   cells, then lines of { keys, words }, then the lines of chains in the order in which they are met
+ *      coded:    cells, then lines of { codes, words }, then the keys in full of lines whose codes say nothing, then the words of these
  *
  * In: the shape (search_table.c), ascending keys, perhaps labels. Out: bytes, a page after the other, in one walk over the keys: no table
  * lies in memory as a whole, unless a caller wants it there. The one idea: what a lane beyond the last key holds is above every x:
@@ -16,7 +17,7 @@ typedef struct Source {
     const uint8_t *keys, *labels;                 /* labels NULL: slots are their own */
     uint64_t n;
     uint8_t beyond[8];                            /* above every x */
-    uint8_t *chains;                              /* their lines, which come last */
+    uint8_t *chains;                              /* their lines, or keys in full and words, which come last */
     uint64_t next;                                /* of them */
     SearchSink *sink;
     void *context;
@@ -82,15 +83,20 @@ static void fill_tree(Source *s)
 
 /* ---- buckets ---- */
 
+static void put_words(const Source *s, uint8_t *line, uint64_t from, uint64_t n)
+{
+    const SearchTable *t = s->t;
+    for (uint64_t k = 0; k <= t->line_keys; k++)
+        put_word(s, line + t->words_at + k * t->word_bytes, from + (k < n ? k : n));
+}
+
 /* Keys [from, from + n), and the words of the slots around them. */
 static void put_line(const Source *s, uint8_t *line, uint64_t from, uint64_t n)
 {
     const SearchTable *t = s->t;
     for (uint64_t k = 0; k < t->line_keys; k++)
         put_key(s, line + k * t->key_bytes, k < n ? from + k : UINT64_MAX);
-    uint8_t *words = line + (uint64_t)t->line_keys * t->key_bytes;
-    for (uint64_t k = 0; k <= t->line_keys; k++)
-        put_word(s, words + k * t->word_bytes, from + (k < n ? k : n));
+    put_words(s, line, from, n);
 }
 
 static void put_greatest(const Source *s, uint8_t *to)
@@ -115,7 +121,7 @@ static void put_chain(Source *s, uint8_t *line, uint64_t from, uint64_t n, uint3
     }
     uint32_t children = search_chain_children(t, n, levels);
     uint64_t first = s->next, begin = 0;
-    uint8_t *words = line + (uint64_t)t->line_keys * t->key_bytes;
+    uint8_t *words = line + t->words_at;
     s->next += children;
     put_greatest(s, line);
     for (uint32_t i = 0; i < t->line_keys; i++) {
@@ -130,12 +136,37 @@ static void put_chain(Source *s, uint8_t *line, uint64_t from, uint64_t n, uint3
     }
 }
 
+/* A line of codes; behind the last it is repeated, and so is the word. Where codes are not enough, two that descend, where the keys lie
+ * in full, and how many they are. */
+static void put_codes(Source *s, const Const *keys, uint8_t *line, uint64_t from, uint64_t n)
+{
+    const SearchTable *t = s->t;
+    uint16_t code[32] = {0};
+    bool fits = n <= t->line_keys;
+    for (uint64_t k = 0; fits && k < t->line_keys; k++)
+        if (k < n)
+            fits = search_code(t, search_image(keys, from + k), &code[k]);
+        else
+            code[k] = k > 0 ? code[k - 1] : 0;
+    if (fits) {
+        memcpy(line, code, t->line_keys * sizeof *code);
+        put_words(s, line, from, n);
+        return;
+    }
+    memcpy(line, (uint32_t[]){1, (uint32_t)s->next, (uint32_t)n}, 12);
+    for (uint64_t k = 0; k <= n; k++, s->next++) {
+        put_key(s, s->chains + s->next * t->key_bytes, k < n ? from + k : UINT64_MAX);
+        put_word(s, s->chains + (t->full_words_at - t->full_at) + s->next * t->word_bytes, from + k);
+    }
+}
+
 static void fill_cells(Source *s)
 {
     const SearchTable *t = s->t;
     for (uint32_t i = 0; t->cells_bytes && i < t->n_cells; i++)
-        memcpy(next_bytes(s, sizeof *t->cell), &t->cell[i], sizeof *t->cell);
-    next_bytes(s, (uint32_t)(t->cells_bytes ? t->cells_bytes - t->n_cells * sizeof *t->cell : 0));
+        memcpy(next_bytes(s, SEARCH_CELL_BYTES), (uint32_t[]){t->cell[i].first, t->cell[i].lines | t->cell[i].grain << SEARCH_GRAIN_BIT},
+               SEARCH_CELL_BYTES);
+    next_bytes(s, (uint32_t)(t->cells_bytes ? t->cells_bytes - (uint64_t)t->n_cells * SEARCH_CELL_BYTES : 0));
 }
 
 static void fill_bucket(Source *s, const Const *keys)
@@ -149,17 +180,21 @@ static void fill_bucket(Source *s, const Const *keys)
             to++;
             line = to < s->n ? search_line(t, search_image(keys, to)) : t->lines;
         }
-        put_chain(s, next_bytes(s, t->line_bytes), from, to - from, search_chain_levels(t, to - from));
+        if (t->coded)
+            put_codes(s, keys, next_bytes(s, t->line_bytes), from, to - from);
+        else
+            put_chain(s, next_bytes(s, t->line_bytes), from, to - from, search_chain_levels(t, to - from));
         from = to;
     }
-    for (uint64_t i = 0; i < t->chained; i++)
-        memcpy(next_bytes(s, t->line_bytes), s->chains + i * t->line_bytes, t->line_bytes);
+    uint64_t rest = t->bytes - t->cells_bytes - t->lines * t->line_bytes, unit = t->coded ? 64 : t->line_bytes;
+    for (uint64_t at = 0; at < rest; at += unit)
+        memcpy(next_bytes(s, (uint32_t)unit), s->chains + at, unit);
 }
 
 bool be_stream_search(Arena *arena, const Const *keys, const Layout *l, SearchSink *sink, void *context)
 {
     const SearchTable *t = l->search;
-    Source s = {.t = t, .keys = keys->data, .labels = l->labels ? l->labels->data : NULL, .n = keys->type.dim[0], .sink = sink, .context = context};
+    Source s = {.t = t, .keys = keys->data, .labels = l->labels ? l->labels->data : NULL, .n = t->n, .sink = sink, .context = context};
     bool narrow = t->key_bytes == 4;
     uint64_t nan = narrow ? 0x7fc00000 : 0x7ff8000000000000, greatest = narrow ? INT32_MAX : INT64_MAX;
     memcpy(s.beyond, type_is_float(keys->type) ? &nan : &greatest, t->key_bytes);
@@ -167,7 +202,7 @@ bool be_stream_search(Arena *arena, const Const *keys, const Layout *l, SearchSi
     if (t->how == LOWER_tree) {
         fill_tree(&s);
     } else {
-        s.chains = arena_big(arena, t->chained * t->line_bytes, 64);
+        s.chains = arena_big(arena, t->bytes - t->cells_bytes - t->lines * t->line_bytes, 64);
         fill_bucket(&s, keys);
     }
     flush(&s);

@@ -488,12 +488,16 @@ int element_order(Type t, const uint8_t *a, const uint8_t *b);
 enum { SEARCH_MAX_LEVELS = 8, SEARCH_REGISTERS = 31 };     /* keys that fit the lanes of a few registers: LOWER_permute */
 /* Nodes of `lanes` keys, from byte `at` on; a child has `below` slots. The last level's are the leaves: keys, then words. */
 typedef struct SearchLevel { uint32_t lanes, node_bytes; uint64_t below, nodes, at; } SearchLevel;
-typedef struct SearchCell { uint32_t first, lines; } SearchCell;
+/* In a table a cell is 8 bytes: first; lines in the lower bits, grain above. */
+typedef struct SearchCell { uint32_t first, lines, grain; } SearchCell;
+enum { SEARCH_CELL_BYTES = 8, SEARCH_GRAIN_BIT = 26 };
 typedef struct SearchTable {
     Lower how;                    /* tree, bucket */
     bool floats;                  /* the keys */
     uint32_t key_bytes, label_bytes;
     uint32_t word_bytes;          /* of what lies beside the keys for each slot: its label, or its number; 0: nothing */
+    uint64_t n;                   /* keys in it */
+    bool last_apart;              /* one more key: the greatest number of its type, compared when x has been looked up among the others */
     uint64_t bytes;
     double cost;                  /* estimated, of one look-up: search_cost */
     /* tree */
@@ -501,12 +505,17 @@ typedef struct SearchTable {
     SearchLevel level[SEARCH_MAX_LEVELS + 1];
     /* bucket: cells, then lines, then those of chains */
     uint32_t line_bytes, line_keys;
+    uint32_t stored_bytes;        /* of a key in a line: all of it, or 2: its code */
+    bool coded;                   /* lines hold codes; what is chained are keys in full, one more for each such line */
+    uint32_t words_at;            /* where in a line the words begin */
+    uint64_t full_at, full_words_at;      /* coded: where the chained keys begin, and their words */
     double load;                  /* keys that a line should get */
     int64_t lowest;               /* image of the first key, and how far the last lies from it */
     uint64_t span;
     uint32_t shift, n_cells;
     SearchCell *cell;
     uint64_t cells_bytes, lines, chained;
+    double busy_cells_bytes;      /* of cells that most keys ask for */
     double in_chains, chain_steps;/* share of the keys that lie in chains; steps down chains for a key, on average */
     uint32_t deepest_chain;       /* steps down the deepest chain */
     const struct SearchTable *next;
@@ -521,6 +530,8 @@ const Op **search_labels(Arena *arena, const Network *net);
 int64_t search_image(const Const *keys, uint64_t i);
 /* The line where x is looked for, from its image: lowest <= image <= lowest + span. */
 uint64_t search_line(const SearchTable *t, int64_t image);
+/* What a coded line has of a key; false: codes cannot tell it from the numbers just below. */
+bool search_code(const SearchTable *t, int64_t image, uint16_t *code);
 /* A chain of keys: its levels below the line itself; children of its first line; slots of the first i + 1 children. */
 uint32_t search_chain_levels(const SearchTable *t, uint64_t keys);
 uint32_t search_chain_children(const SearchTable *t, uint64_t keys, uint32_t levels);

@@ -26,11 +26,15 @@ static SearchExec of_tree(const SearchTable *t)
 /* Clamped at both ends, less the lowest; its bits below the cell; the product, its upper half; the line's number, its place; the word's. */
 static SearchExec of_bucket(const SearchTable *t)
 {
-    SearchExec line = {t->line_keys, 2, (uint64_t)t->line_keys * t->key_bytes + t->word_bytes};
+    SearchExec line = {t->line_keys, 2, (uint64_t)t->line_keys * t->stored_bytes + t->word_bytes};
     SearchExec e = add(line, (SearchExec){.address_ops = 8 + (t->floats && t->lowest < 0 ? 4 : 0)});
     if (t->n_cells > 1)
-        e = add(e, (SearchExec){0, 3, sizeof(SearchCell)});
-    for (uint32_t i = 0; i < t->deepest_chain; i++)
+        e = add(e, (SearchExec){0, 3, SEARCH_CELL_BYTES});
+    if (t->coded)
+        e = add(e, (SearchExec){.lane_compares = t->n_cells > 1, .address_ops = 3});     /* grain and lines; the code */
+    for (uint32_t i = 0; t->coded && i < t->deepest_chain; i++)
+        e = add(e, (SearchExec){1, 2, t->key_bytes});
+    for (uint32_t i = 0; !t->coded && i < t->deepest_chain; i++)
         e = add(e, add(line, (SearchExec){.lane_compares = 1, .address_ops = 1}));      /* is it an inner line? */
     if (t->chained > 0)
         e.lane_compares++;
@@ -54,7 +58,9 @@ static SearchExec of_op(Arena *arena, const Network *net, const Op *op, const Op
     const SearchTable *t = op->lower == LOWER_binary ? NULL : search_table(arena, keys, how, label);
     if (!t)
         return of_keys(keys);
-    return t->how == LOWER_tree ? of_tree(t) : of_bucket(t);
+    SearchExec e = t->how == LOWER_tree ? of_tree(t) : of_bucket(t);
+    e.lane_compares += t->last_apart;
+    return e;
 }
 
 uint32_t search_exec(const Network *net, SearchExec *sum)

@@ -6,12 +6,18 @@
  *      bucket   x, as an ascending integer, says by a multiplication in which of many short lines it belongs; a line holds the keys of
  *               its range and what belongs to their slots. Where too many keys share a line, it holds a chain: a tree of lines
  *
+ *      coded    a bucket whose lines hold 16 bits of each key, where these are enough for *every* x: a key that is a multiple of 2^k is not
+ *               above x exactly when it is not above x without its lower k bits. Lines with other keys, or with too many, say where
+ *               these lie in full; a cell has so many lines that there are none, if it can
+ *
  * In: ascending keys. Out: sizes and offsets, for the pass that chooses and for the back end that writes and reads. The one idea: a
  * bucket need not be exact, only monotone: the keys themselves are compared in the line, so every x gets the slot that the IR means,
  * whatever the keys look like. How well they spread over the lines is measured here, not assumed.
  *
  *      cell = (image(x) - image(first key)) >> shift              at most a few thousand, each with its own density
  *      line = first line of the cell + (rest, as a fraction of 2^32) * lines of the cell
+ *      code = the lower 16 bits of rest >> grain of the cell: so coarse that those of a line are less than 2^15 apart, and
+ *             the sign of a difference of 16 bits says which is greater
  */
 #include "interp.h"
 
@@ -19,6 +25,7 @@
 #include <string.h>
 
 enum { LEAF = 16, WIDEST = 32 };                  /* slots of a leaf; children of a node */
+enum { CELL_KEYS = 128 };                          /* of coded lines: so few that a number of lines can be found which all suffice */
 
 /* ---- keys ---- */
 
@@ -46,22 +53,31 @@ int64_t search_image(const Const *keys, uint64_t i)
     return image_at(keys_of(keys), i);
 }
 
-/* What fills a node beyond the last key must be above every x: there is nothing above these. */
+/* What fills a node beyond the last key must be above every x: there is nothing above these. One such key is kept apart. */
 static bool ends_in_the_last(Keys k)
 {
+    if (k.n == 0)
+        return false;
     int64_t image = image_at(k, k.n - 1);
     if (k.floats)
         return image == (k.size == 4 ? 0x7f800000 : 0x7ff0000000000000);
     return image == (k.size == 4 ? INT32_MAX : INT64_MAX);
 }
 
-/* Keys of 4 or 8 bytes, at least one, as they lie in memory. */
-static bool has_tables(const Const *keys)
+/* Keys of 4 or 8 bytes, as they lie in memory. */
+static bool may_have_tables(const Const *keys)
 {
     uint32_t size = type_element_bytes(keys->type);
-    return keys->kind == CONST_TENSOR && keys->type.dim[0] > 0 && const_is_row_major(keys) &&
-           (type_is_float(keys->type) || (keys->type.elem == ELEM_INT && (size == 4 || size == 8))) &&
-           !ends_in_the_last(keys_of(keys));
+    return keys->kind == CONST_TENSOR && const_is_row_major(keys) &&
+           (type_is_float(keys->type) || (keys->type.elem == ELEM_INT && (size == 4 || size == 8)));
+}
+
+/* Those that a table holds. */
+static Keys keys_of_table(const Const *keys)
+{
+    Keys k = keys_of(keys);
+    k.n -= ends_in_the_last(k);
+    return k;
 }
 
 /* ---- trees ---- */
@@ -114,8 +130,23 @@ static void shape_tree(SearchTable *t, uint64_t n)
 static void shape_line(SearchTable *t, uint32_t bytes)
 {
     t->line_bytes = bytes;
-    t->line_keys = (bytes - t->word_bytes) / (t->key_bytes + t->word_bytes);
+    t->line_keys = (bytes - t->word_bytes) / (t->stored_bytes + t->word_bytes);
     t->load = t->line_keys < 5 ? 1 : t->line_keys - 1.6 * sqrt(t->line_keys);
+    t->words_at = t->line_keys * t->stored_bytes;
+}
+
+/* The same with codes: at most 31 lanes are compared; words are as wide as labels. */
+static void shape_coded_line(SearchTable *t, uint32_t bytes)
+{
+    enum { MOST = 31 };
+    t->coded = true;
+    t->stored_bytes = sizeof(uint16_t);
+    t->word_bytes = t->label_bytes > 4 ? 8 : t->label_bytes == 3 || t->label_bytes == 0 ? 4 : t->label_bytes;
+    shape_line(t, bytes);
+    if (t->line_keys > MOST)
+        t->line_keys = MOST;
+    while ((t->words_at = (uint32_t)round_up(2 * (uint64_t)t->line_keys, t->word_bytes)) + (t->line_keys + 1) * t->word_bytes > bytes)
+        t->line_keys--;
 }
 
 static uint64_t distance_of(const SearchTable *t, Keys k, uint64_t i)
@@ -129,12 +160,25 @@ static uint64_t cell_of(const SearchTable *t, uint64_t distance)
     return t->n_cells > 1 ? distance >> t->shift : 0;
 }
 
+/* What the cell leaves of a distance, as a fraction of 2^32. */
+static uint32_t rest_of(const SearchTable *t, uint64_t d)
+{
+    return t->shift >= 32 ? (uint32_t)(d >> (t->shift - 32)) : (uint32_t)(d << (32 - t->shift));
+}
+
 uint64_t search_line(const SearchTable *t, int64_t image)
 {
     uint64_t d = (uint64_t)image - (uint64_t)t->lowest;
-    uint32_t rest = t->shift >= 32 ? (uint32_t)(d >> (t->shift - 32)) : (uint32_t)(d << (32 - t->shift));
     const SearchCell *cell = &t->cell[cell_of(t, d)];
-    return cell->first + ((uint64_t)rest * cell->lines >> 32);
+    return cell->first + ((uint64_t)rest_of(t, d) * cell->lines >> 32);
+}
+
+bool search_code(const SearchTable *t, int64_t image, uint16_t *code)
+{
+    uint64_t d = (uint64_t)image - (uint64_t)t->lowest, below = t->shift > 32 ? (1ull << (t->shift - 32)) - 1 : 0;
+    uint32_t grain = t->cell[cell_of(t, d)].grain, rest = rest_of(t, d);
+    *code = (uint16_t)(rest >> grain);
+    return (d & below) == 0 && (rest & ((1u << grain) - 1)) == 0;
 }
 
 uint32_t search_chain_levels(const SearchTable *t, uint64_t keys)
@@ -193,18 +237,35 @@ static void shape_cells(Arena *arena, SearchTable *t, Keys k, uint32_t most_bits
     uint32_t width = t->span ? 64 - (uint32_t)__builtin_clzll(t->span) : 0;
     t->shift = width > most_bits ? width - most_bits : 0;
     t->n_cells = most_bits > 0 ? (uint32_t)(t->span >> t->shift) + 1 : 1;
-    t->cells_bytes = t->n_cells == 1 ? 0 : round_up(t->n_cells * sizeof(SearchCell), 128);
+    t->cells_bytes = t->n_cells == 1 ? 0 : round_up((uint64_t)t->n_cells * SEARCH_CELL_BYTES, 128);
+    t->busy_cells_bytes = (double)t->cells_bytes;
     t->cell = NEW_ARRAY(arena, t->n_cells, SearchCell);
     t->lines = 0;
     for (uint64_t c = 0, from = 0, to; c < t->n_cells; c++, from = to) {
         to = c + 1 < t->n_cells ? first_from(t, k, (c + 1) << t->shift) : k.n;
-        t->cell[c] = (SearchCell){(uint32_t)t->lines, (uint32_t)ceil((double)(to - from) / t->load)};
+        t->cell[c] = (SearchCell){(uint32_t)t->lines, (uint32_t)ceil((double)(to - from) / t->load), 0};
         t->lines += t->cell[c].lines;
     }
 }
 
 /* How keys spread over the lines: what is found among the keys [from, end), of lines that begin there. */
 typedef struct Crowds { uint64_t keys, in_chains, steps, lines; uint32_t deepest; } Crowds;
+
+/* Keys of one line that codes cannot tell apart are halved in full: three rounds cost what a step does. */
+static void measure_codes(const SearchTable *t, Keys k, uint64_t from, uint64_t to, Crowds *sum)
+{
+    uint16_t code;
+    bool fits = to - from <= t->line_keys;
+    for (uint64_t i = from; fits && i < to; i++)
+        fits = search_code(t, image_at(k, i), &code);
+    if (fits)
+        return;
+    uint32_t rounds = 64 - (uint32_t)__builtin_clzll(to - from);
+    sum->lines += to - from + 1;
+    sum->in_chains += to - from;
+    sum->steps += (to - from) * (1 + rounds / 3);
+    sum->deepest = rounds > sum->deepest ? rounds : sum->deepest;
+}
 
 static void measure(const SearchTable *t, Keys k, uint64_t from, uint64_t end, Crowds *sum)
 {
@@ -214,6 +275,10 @@ static void measure(const SearchTable *t, Keys k, uint64_t from, uint64_t end, C
         for (to = from + 1; to < k.n && (line = search_line(t, image_at(k, to))) == here; to++)
             ;
         sum->keys += to - from;
+        if (t->coded) {
+            measure_codes(t, k, from, to, sum);
+            continue;
+        }
         if (to - from <= t->line_keys)
             continue;
         uint32_t levels = search_chain_levels(t, to - from);
@@ -224,12 +289,22 @@ static void measure(const SearchTable *t, Keys k, uint64_t from, uint64_t end, C
     }
 }
 
+static void set_bytes(SearchTable *t)
+{
+    t->bytes = t->cells_bytes + (t->lines + (t->coded ? 0 : t->chained)) * t->line_bytes;
+    if (!t->coded)
+        return;
+    t->full_at = t->bytes;
+    t->full_words_at = t->full_at + round_up(t->chained * t->key_bytes, 64);
+    t->bytes = t->full_words_at + round_up(t->chained * t->word_bytes, 64);
+}
+
 static void take(SearchTable *t, const Crowds *c, uint64_t n)
 {
     t->chained = (uint64_t)((double)c->lines * (double)n / (double)c->keys);
     t->in_chains = (double)c->in_chains / (double)c->keys;
     t->chain_steps = (double)c->steps / (double)c->keys;
-    t->bytes = t->cells_bytes + (t->lines + t->chained) * t->line_bytes;
+    set_bytes(t);
     t->cost = search_cost(t);
 }
 
@@ -244,6 +319,122 @@ static void estimate(SearchTable *t, Keys k)
         for (uint64_t i = 0; i < PIECES; i++)
             measure(t, k, k.n / PIECES * i, k.n / PIECES * i + PIECE, &sum);
     take(t, &sum, k.n);
+}
+
+/* ---- coded lines ---- */
+
+/* Codes of a line: fewer than 2^15, so many that lines which differ by a unit of `rest` do not matter; lines of a cell for which a
+ * fraction of 32 bits has them; the grain of a cell without lines, whose codes are all 0. */
+enum { CODES = 32000, MOST_LINES = 1 << 17, NO_GRAIN = 32 };
+
+static void set_lines(SearchCell *cell, uint64_t lines)
+{
+    cell->lines = (uint32_t)lines;
+    cell->grain = lines > 0 ? 0 : NO_GRAIN;
+    while (lines > 0 && (UINT64_C(1) << 32 >> cell->grain) > CODES * lines)
+        cell->grain++;
+}
+
+/* The keys [from, to) of a cell whose lines do not say where they are. */
+static uint64_t keys_in_full(const SearchTable *t, Keys k, uint64_t from, uint64_t to)
+{
+    uint64_t sum = 0, line = 0, here;
+    for (uint64_t end; from < to; from = end) {
+        uint16_t code;
+        bool fits = true;
+        here = line = search_line(t, image_at(k, from));
+        for (end = from; end < to && (line = search_line(t, image_at(k, end))) == here; end++)
+            fits = fits && end - from < t->line_keys && search_code(t, image_at(k, end), &code);
+        sum += fits ? 0 : end - from;
+    }
+    return sum;
+}
+
+/* As few lines as can hold the keys, then more, until all suffice; or those with which the fewest keys lie in full. */
+static void fit_cell(SearchTable *t, Keys k, SearchCell *cell, uint64_t from, uint64_t to)
+{
+    enum { TRIES = 10 };
+    uint64_t n = to - from, least = (n + t->line_keys - 1) / t->line_keys, best = 0, fewest = UINT64_MAX;
+    uint64_t step = least / 8 + 1;
+    for (uint64_t i = 0; n > 0 && i < TRIES && fewest > 0; i++) {
+        set_lines(cell, least + i * step);
+        uint64_t full = keys_in_full(t, k, from, to);
+        if (full < fewest) {
+            best = cell->lines;
+            fewest = full;
+        }
+    }
+    set_lines(cell, best);
+}
+
+/* Keys that share a cell with a key, on average. */
+static double crowd(const SearchTable *t, Keys k, uint64_t n_cells)
+{
+    double squares = 0;
+    for (uint64_t c = 0, from = 0, to; c < n_cells && from < k.n; c++, from = to) {
+        to = first_from(t, k, (c + 1) << t->shift);
+        squares += (double)(to - from) * (double)(to - from);
+    }
+    return squares / (double)k.n;
+}
+
+/* Cells begin at multiples of their size, so that round keys have round distances; and below the first key, so that what is below all,
+ * or NaN, is below it still, unless there is no such x: below the least integer. */
+static bool shape_coded_cells(SearchTable *t, Keys k, uint32_t bits)
+{
+    uint64_t span = (uint64_t)image_at(k, k.n - 1) - (uint64_t)image_at(k, 0);
+    uint32_t width = span ? 64 - (uint32_t)__builtin_clzll(span) : 0;
+    t->shift = width > bits ? width - bits : 0;
+    if (t->shift >= 60)
+        return false;
+    bool least = image_at(k, 0) == (k.size == 4 ? INT32_MIN : INT64_MIN);
+    t->lowest = (int64_t)((uint64_t)((image_at(k, 0) - !least) >> t->shift) << t->shift);
+    t->span = distance_of(t, k, k.n - 1);
+    t->n_cells = (uint32_t)(t->span >> t->shift) + 1;
+    return true;
+}
+
+/* Whether nearly all keys, of some, are no finer than fractions of 32 bits. */
+static bool are_round(const SearchTable *t, Keys k)
+{
+    enum { SOME = 256 };
+    uint64_t round = 0, step = k.n / SOME + 1, n = 0, below = t->shift > 32 ? (UINT64_C(1) << (t->shift - 32)) - 1 : 0;
+    for (uint64_t i = 0; i < k.n; i += step, n++)
+        round += (distance_of(t, k, i) & below) == 0;
+    return 10 * round > 9 * n;
+}
+
+static bool shape_coded(Arena *arena, SearchTable *t, Keys k)
+{
+    enum { LEAST_BITS = 4, MOST_BITS = 22 };
+    shape_coded_line(t, t->label_bytes > 4 ? 128 : 64);
+    uint32_t bits = LEAST_BITS;
+    for (;; bits++) {
+        if (bits > MOST_BITS || k.n >> bits == 0 || !shape_coded_cells(t, k, bits))
+            return false;
+        if (bits == LEAST_BITS && !are_round(t, k))
+            return false;
+        double keys = crowd(t, k, t->n_cells);
+        t->busy_cells_bytes = SEARCH_CELL_BYTES * (double)k.n / keys;
+        if (keys <= CELL_KEYS)
+            break;
+    }
+    Crowds all = {0};
+    t->cells_bytes = t->n_cells == 1 ? 0 : round_up((uint64_t)t->n_cells * SEARCH_CELL_BYTES, 128);
+    t->cell = NEW_ARRAY(arena, t->n_cells, SearchCell);
+    t->lines = 0;
+    for (uint64_t c = 0, from = 0, to; c < t->n_cells; c++, from = to) {
+        SearchCell *cell = &t->cell[c];
+        to = c + 1 < t->n_cells ? first_from(t, k, (c + 1) << t->shift) : k.n;
+        cell->first = (uint32_t)t->lines;
+        fit_cell(t, k, cell, from, to);
+        t->lines += cell->lines;
+        if (cell->lines >= MOST_LINES)
+            return false;
+    }
+    measure(t, k, 0, k.n, &all);
+    take(t, &all, k.n);
+    return true;
 }
 
 static void shape_bucket(Arena *arena, SearchTable *t, Keys k)
@@ -267,12 +458,15 @@ static void shape_bucket(Arena *arena, SearchTable *t, Keys k)
                 best = one;
         }
     }
+    SearchTable coded = *t;
+    if (shape_coded(arena, &coded, k) && coded.cost < best.cost)
+        best = coded;
     *t = best;
     measure(t, k, 0, k.n, &all);
     take(t, &all, k.n);
     t->chained = all.lines;
     t->deepest_chain = all.deepest;
-    t->bytes = t->cells_bytes + (t->lines + t->chained) * t->line_bytes;
+    set_bytes(t);
 }
 
 /* ---- what a look-up costs ----
@@ -323,11 +517,11 @@ static double tree_cost(const SearchTable *t)
 
 static double bucket_cost(const SearchTable *t)
 {
-    double node = node_ns(t->line_keys > 16 ? 32 : t->line_keys > 8 ? 16 : 8, t->key_bytes);
+    double node = node_ns(t->line_keys > 16 ? 32 : t->line_keys > 8 ? 16 : 8, t->stored_bytes);
     double ns = ADDRESS + node + lines_ns(t->line_bytes, (double)t->lines * t->line_bytes);
     ns += t->chain_steps * (STEP + node + NEIGHBOUR * lines_ns(t->line_bytes, (double)(t->lines + t->chained) * t->line_bytes));
     ns += MISS * 4 * t->in_chains * (1 - t->in_chains);
-    return t->n_cells > 1 ? ns + CELL + access_ns((double)t->cells_bytes) : ns;
+    return t->n_cells > 1 ? ns + CELL + access_ns(t->busy_cells_bytes) : ns;
 }
 
 double search_cost(const SearchTable *t)
@@ -339,16 +533,21 @@ double search_cost(const SearchTable *t)
 
 const SearchTable *search_table(Arena *arena, const Const *keys, Lower how, uint32_t label_bytes)
 {
-    if (!has_tables(keys) || (how != LOWER_tree && how != LOWER_bucket))
+    if (!may_have_tables(keys) || (how != LOWER_tree && how != LOWER_bucket))
+        return NULL;
+    Keys k = keys_of_table(keys);
+    if (k.n == 0 || ends_in_the_last(k))
         return NULL;
     for (const SearchTable *t = *keys->tables; t; t = t->next)
         if (t->how == how && t->label_bytes == label_bytes)
             return t;
     SearchTable *t = NEW(arena, SearchTable);
-    Keys k = keys_of(keys);
     t->how = how;
+    t->n = k.n;
+    t->last_apart = k.n < keys->type.dim[0];
     t->key_bytes = type_element_bytes(keys->type);
     t->floats = k.floats;
+    t->stored_bytes = t->key_bytes;
     t->label_bytes = label_bytes;
     t->word_bytes = label_bytes > 4 ? 8 : label_bytes > 0 || how == LOWER_bucket ? 4 : 0;
     if (how == LOWER_tree)

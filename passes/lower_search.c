@@ -5,7 +5,7 @@
  *      permute    at most 31 keys: one node, and for many queries at once the lanes of a few registers
  *      tree       nodes of 16 or 32 keys, level by level
  *      bucket     short lines of keys, found by a multiplication: where keys are many, and spread smoothly enough
- *      binary     the keys as they lie: those that have no table (search_table.c says which)
+ *      binary     the keys as they lie: those of other widths than 4 and 8 bytes (search_table.c)
  *
  * The one idea: both tables are shaped, not guessed at: how many keys share a line, how large cells and lines are, how many levels a tree
  * has. What one look-up costs then follows from the accesses that wait for one another. Keys that crowd lines, by chance or by
@@ -24,7 +24,7 @@ Lower search_choice(Arena *arena, const Const *keys, uint32_t label_bytes)
     const SearchTable *tree = search_table(arena, keys, LOWER_tree, label_bytes);
     if (!tree)
         return LOWER_binary;
-    if (keys->type.dim[0] <= SEARCH_REGISTERS)
+    if (tree->n <= SEARCH_REGISTERS)
         return LOWER_permute;
     return search_table(arena, keys, LOWER_bucket, label_bytes)->cost < BETTER * tree->cost ? LOWER_bucket : LOWER_tree;
 }

@@ -7,6 +7,9 @@
  * has the label of the one before it. r runs are ceil(log2 r) comparisons. No bytes are copied when every key is a run: the thresholds
  * are the keys but the first.
  *
+ * With unseen = any a threshold is the roundest number between the keys that it parts: the one whose image ends in most zeros. Few of its
+ * bits matter, and a table holds no more of it (ir/search_table.c).
+ *
  * With weights, the leaves lie as deep as they are rare: an explicit tree (`descend`) over integer images, where it saves at least
  * one comparison in ten on average; a table is faster than that. No leaf is taken for rarer than a share of 1/16n: so the worst case
  * stays logarithmic, at a price in the mean of a few hundredths of a comparison.
@@ -177,12 +180,51 @@ static Value weighed_slot(Memory *m, const Ordered *o)
     return memory_descend(m, &(TreePlan){&o->tree, image, 1, threshold, slot, o->n}, x);
 }
 
+static bool may_be_round(const Memory *m, Type key)
+{
+    return m->unseen == UNSEEN_any && (type_is_float(key) || key.n == 32 || key.n == 64);
+}
+
+/* Of an image, as point_image gives it. */
+static void put_image(Type key, int64_t image, uint8_t *to)
+{
+    if (type_is_float(key) && image < 0)
+        image = -image | (type_element_bytes(key) == 4 ? INT64_C(1) << 31 : INT64_MIN);
+    if (type_element_bytes(key) == 4)
+        memcpy(to, &(uint32_t){(uint32_t)image}, 4);
+    else
+        memcpy(to, &image, 8);
+}
+
+/* Above `below`, up to `key`, the image that ends in most zeros: what tells them apart is the highest bit in which they differ. */
+static int64_t roundest(Type type, const uint8_t *below, const uint8_t *key)
+{
+    uint64_t from, to;
+    point_image(type, below, &from);
+    point_image(type, key, &to);
+    return (int64_t)(to & (UINT64_MAX << (63 - __builtin_clzll(from ^ to))));
+}
+
+/* Where any number between two keys may part them. */
+static const uint8_t *round_thresholds(Memory *m, const Ordered *o)
+{
+    size_t size = type_element_bytes(o->key);
+    uint8_t *out = memory_bytes(m, (o->n - 1) * size);
+    for (uint32_t i = 1; i < o->n; i++) {
+        const uint8_t *key = o->keys + start_of(o, i) * size;
+        put_image(o->key, roundest(o->key, key - size, key), out + (i - 1) * size);
+    }
+    return out;
+}
+
 /* The first keys of the runs but the first. */
 static ConstId thresholds(Memory *m, const Ordered *o)
 {
     size_t size = type_element_bytes(o->key);
     const uint8_t *data = o->keys + size;
-    if (o->start) {
+    if (may_be_round(m, o->key)) {
+        data = round_thresholds(m, o);
+    } else if (o->start) {
         uint8_t *copy = memory_bytes(m, (o->n - 1) * size);
         for (uint32_t i = 1; i < o->n; i++)
             memcpy(copy + (i - 1) * size, o->keys + o->start[i] * size, size);

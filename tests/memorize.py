@@ -55,7 +55,7 @@ class Case:
             keys = make_points(self.kind, self.points, self.n, "keys", 1, SEED).keys
         if self.labels == "classes":        # runs of equal labels
             return keys, rng.integers(0, 4, self.n, dtype=np.int32).repeat(rng.integers(1, 9, self.n))[:self.n]
-        labels = rng.integers(0, 1 << (31 if self.method == "conditional" else 16), self.n, dtype=np.int32)
+        labels = rng.integers(0, 1 << (31 if self.method.startswith("conditional") else 16), self.n, dtype=np.int32)
         labels[1:][labels[1:] == labels[:-1]] ^= 1
         return keys, labels
 
@@ -87,6 +87,8 @@ def small_cases():
         for points in DISTRIBUTIONS:
             yield Case("conditional", kind, points, 1000)
     yield Case("conditional", "f64", "uniform", 20000, labels="classes")
+    for kind in ("f64", "i64", "f32"):      # thresholds of few bits, and tables that hold no more of them
+        yield Case("conditional, unseen: any", kind, "uniform", 20000)
     for kind in ("i8", "f32"):
         yield Case("conditional", kind, "digits", 500)
     yield from constructed("sqrt", "i32", "uniform", 300)
@@ -103,6 +105,9 @@ def full_cases():
             for points in DISTRIBUTIONS:
                 yield Case("conditional", kind, points, n)
     yield Case("conditional", "f64", "uniform", 10 ** 7, labels="classes")
+    for n in (10 ** 5, 10 ** 6, 10 ** 7):
+        for kind in ("f64", "i64"):
+            yield Case("conditional, unseen: any", kind, "uniform", n)
     for n in (1797, 10 ** 4, 10 ** 5):
         for kind in ("i8", "f32"):
             yield Case("conditional", kind, "digits", n)

@@ -33,10 +33,10 @@ TITLES = {"lower_bound": "std::lower_bound", "eytzinger": "Eytzinger + prefetch"
           "gperf": "gperf", "flat_hash": "flat hash", "flat_hash_ahead": "flat hash, 16 ahead", "absl": "absl::flat_hash_map",
           "unordered_map": "std::unordered_map", "sklearn_code": "sklearn's tree as C ifs", "sklearn_arrays": "sklearn's tree, walked",
           "sklearn_predict": "sklearn predict", "floor": "one random load", "cnet": "cnet", "cnet_loop": "cnet, a call a query",
-          "cnet_tree": "cnet, tree", "cnet_bucket": "cnet, bucket", "cnet_binary": "cnet, binary"}
+          "cnet_before": "cnet, unseen: before", "cnet_tree": "cnet, tree", "cnet_bucket": "cnet, bucket", "cnet_binary": "cnet, binary"}
 HASHES = ("flat_hash", "flat_hash_ahead", "absl", "unordered_map", "bdz", "gperf")
 FORCED = ("cnet_tree", "cnet_bucket", "cnet_binary")        # from which table: --own
-OURS = ("cnet", "cnet_loop", *FORCED)
+OURS = ("cnet", "cnet_loop", "cnet_before", *FORCED)
 
 
 class Absent(Exception):
@@ -100,9 +100,10 @@ class Builder:
     def network(self, name, points):
         """Compiled from the points, and linked with ours.c."""
         forced = name[len("cnet_"):] if name in FORCED else ""
-        stem = self.path("net" + forced)
+        unseen = "before" if name == "cnet_before" else "any"
+        stem = self.path("net" + unseen + forced)
         if self.built.get(stem) is not points:
-            write_network(stem, points, self.options.form, forced)
+            write_network(stem, points, self.options.form, forced, unseen)
             source = stem + (".cnet" if self.options.form == "data" else ".cnir")
             start = time.monotonic()
             done = subprocess.run([self.options.cnetc, source, "-w", "-o", stem + ".o", "--prefix=b_", *self.options.cnetc_flags],
@@ -125,14 +126,15 @@ def elements(array):
     return ", ".join(map(float.hex, array.tolist()) if array.dtype.kind == "f" else map(str, array.tolist()))
 
 
-def write_network(stem, points, form, forced=""):
-    """data: a .cnet that memorizes a file of points, as a user writes it. search: the IR that becomes of it, by hand; `forced`: the table."""
+def write_network(stem, points, form, forced="", unseen="any"):
+    """data: a .cnet that memorizes a file of points, as a user writes it; hash tables know the keys alone, so other numbers may
+    get any label, or that of the key before them. search: the IR that becomes of it, by hand; `forced`: the table."""
     t, lower = points.key_type, f" !lower({forced})" if forced else ""
     if form == "data":
         np.savez(stem + ".npz", key=points.keys, label=points.labels)
         with open(stem + ".cnet", "w") as file:
             file.write(f'data points = "{os.path.basename(stem)}.npz" {{ input: key; label: label; }}\n\n'
-                       f"network net(x: {t}) -> i32 = memorize(points, method: conditional);\n")
+                       f"network net(x: {t}) -> i32 = memorize(points, method: conditional, unseen: {unseen});\n")
         return
     with open(stem + ".cnir", "w") as file:
         file.write(f"format_version 1\n\nconst @keys : {t}[{points.n - 1}] = [{elements(points.keys[1:])}]\n"

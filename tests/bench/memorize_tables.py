@@ -14,7 +14,7 @@ GOALS = (("std::lower_bound / cnet, latency", "latency", ("lower_bound",), "cnet
          ("fastest hash / cnet, throughput", "throughput", HASHES, "cnet", 10 ** 5, 10 ** 7, 2),
          ("B+-tree by hand / cnet, throughput", "throughput", ("stree",), "cnet", 0, None, None),
          ("the best of our tables / the chosen one, latency", "latency", FORCED, "cnet", 0, None, 1 / 1.15))
-COLOURS = {"cnet": "#1a6b3c", "cnet_loop": "#7fb492", "cnet_tree": "#3f7fbf", "cnet_bucket": "#bf7f3f", "cnet_binary": "#8f8f8f",
+COLOURS = {"cnet": "#1a6b3c", "cnet_loop": "#7fb492", "cnet_before": "#b0d4bf", "cnet_tree": "#3f7fbf", "cnet_bucket": "#bf7f3f", "cnet_binary": "#8f8f8f",
            "flat_hash": "#b4552d", "flat_hash_ahead": "#d99a7c", "absl": "#8c6bb1",
            "unordered_map": "#c2a5cf", "lower_bound": "#1f4e8c", "eytzinger": "#4a90c2", "stree": "#22262e", "bdz": "#b8860b",
            "gperf": "#d6b656",

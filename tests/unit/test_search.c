@@ -7,6 +7,7 @@
  *   the map from x to lines ascends; shapes: what lies in a table
  */
 #include "../../backend/backend.h"
+#include "../../passes/lower_search.h"
 #include "../../passes/passes.h"
 #include "random_net.h"
 
@@ -359,6 +360,40 @@ static void test_infinite_keys(void)
         }
 }
 
+/* The least and the greatest number of every type are keys: tables hold the others, as many as there are. */
+static void ends(Type key, uint64_t n, Lower lower, uint32_t label, unsigned want)
+{
+    Case c = {.arena = arena_new(NULL), .key = key, .state = n};
+    uint32_t size = type_element_bytes(key);
+    c.m = module_new(c.arena, c.diags = diag_new(c.arena));
+    make_keys(&c, n, SPREAD_random);
+    int64_t most = greatest_image(key) + type_is_float(key);
+    put_image(key, type_is_float(key) ? -most : -most - 1, c.keys);
+    put_image(key, most, c.keys + size * (c.n - 1));
+    make_queries(&c, 300);
+    add_x(&c, c.keys);
+    add_x(&c, c.keys + size * (c.n - 1));
+    build(&c, type_int(label), want, lower);
+    const Const *keys = const_get(c.m, c.net->body->first->cst[0]);
+    const SearchTable *t = search_table(c.arena, keys, LOWER_tree, label / 8);
+    CU_ASSERT(search_choice(c.arena, keys, label / 8) != LOWER_binary && t && t->last_apart && t->n == c.n - 1);
+    compare(&c, "both ends");
+    arena_free(c.arena);
+}
+
+static void test_ends_of_types(void)
+{
+    const Type keys[] = {type_f32(), type_f64(), type_int(32), type_int(64)};
+    static const uint32_t labels[] = {8, 16, 32, 64};
+    for (size_t k = 0; k < 4; k++)
+        for (size_t l = 0; l < N_LOWERS; l++) {
+            ends(keys[k], 20, LOWERS[l], labels[(k + l) % 4], WANT_label);
+            ends(keys[k], 32, LOWERS[l], 32, WANT_slot);
+            ends(keys[k], 3000, LOWERS[l], labels[l], WANT_label);
+            ends(keys[k], 3000, LOWERS[l], 32, WANT_slot | WANT_depth);
+        }
+}
+
 /* Large enough for every kind of level, for cells, and for chains of chains. */
 static void test_large(void)
 {
@@ -387,6 +422,40 @@ static void test_lines_of_each_width(void)
         arena_free(c.arena);
     }
     CU_ASSERT(met == (1u << 1 | 1u << 2 | 1u << 3 | 1u << 4));
+}
+
+/* Round keys, of which a line holds 16 bits; some that are not round, and crowds, lie in full. */
+static void test_codes(void)
+{
+    const Type keys[] = {type_f32(), type_f64(), type_int(32), type_int(64)};
+    static const uint32_t labels[] = {32, 8, 64, 16};
+    unsigned met = 0;
+    for (size_t i = 0; i < 8; i++) {
+        Case c = {.arena = arena_new(NULL), .key = keys[i % 4], .state = i + 1};
+        uint32_t size = type_element_bytes(c.key);
+        c.m = module_new(c.arena, c.diags = diag_new(c.arena));
+        make_keys(&c, i < 4 ? 9000 : 70000, SPREAD_random);
+        int64_t *image = arena_array(c.arena, c.n, sizeof *image);
+        for (uint64_t k = 0; k < c.n; k++) {
+            image[k] = image_of(c.key, c.keys + k * size);
+            if (next(&c.state) % 1000 > i % 3)
+                image[k] &= -(INT64_C(1) << (size == 4 ? 8 : 40));
+        }
+        qsort(image, c.n, sizeof *image, compare_images);
+        uint64_t n = 0;
+        for (uint64_t k = 0; k < c.n; k++)
+            if (k == 0 || image[k] != image[k - 1])
+                put_image(c.key, image[k], c.keys + size * n++);
+        c.n = n;
+        make_queries(&c, 3000);
+        build(&c, type_int(labels[(i + i / 4) % 4]), i == 6 ? WANT_slot : WANT_label, LOWER_bucket);
+        const Const *table_keys = const_get(c.m, c.net->body->first->cst[0]);
+        const SearchTable *t = search_table(c.arena, table_keys, LOWER_bucket, i == 6 ? 0 : labels[(i + i / 4) % 4] / 8);
+        met |= t->coded ? (t->chained > 0 ? 2 : 1) | 4u << i % 4 : 0;
+        compare(&c, "codes");
+        arena_free(c.arena);
+    }
+    CU_ASSERT((met & 2) && (met & 60) == 60);
 }
 
 /* Two densities: a cell of many lines before cells of few, and between them cells without keys, which have none. */
@@ -438,7 +507,7 @@ static void test_lines_ascend(void)
         const SearchTable *t = search_table(c.arena, keys, LOWER_bucket, 4);
         CU_ASSERT_FATAL(t != NULL);
         CU_ASSERT(t == search_table(c.arena, keys, LOWER_bucket, 4));
-        CU_ASSERT(t->bytes == t->cells_bytes + (t->lines + t->chained) * t->line_bytes && t->in_chains <= 1);
+        CU_ASSERT((t->coded || t->bytes == t->cells_bytes + (t->lines + t->chained) * t->line_bytes) && t->in_chains <= 1);
         uint64_t last = 0;
         for (uint64_t i = 0; i < c.n; i++)
             for (int by = -1; by <= 1; by++) {
@@ -462,8 +531,10 @@ void suite_search(void)
     CU_add_test(s, "slots and depths", test_slots);
     CU_add_test(s, "keys without tables", test_other_keys);
     CU_add_test(s, "infinite keys", test_infinite_keys);
+    CU_add_test(s, "keys at both ends of their type", test_ends_of_types);
     CU_add_test(s, "large tables", test_large);
     CU_add_test(s, "lines of each width", test_lines_of_each_width);
+    CU_add_test(s, "codes of round keys", test_codes);
     CU_add_test(s, "cells of many lines and of none", test_cells);
     CU_add_test(s, "what the machine does", test_exec);
     CU_add_test(s, "the map from keys to lines ascends", test_lines_ascend);
