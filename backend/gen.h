@@ -73,6 +73,7 @@ typedef struct Layout {
     bool long_tile;               /* PANELS: one tile of all rows, however many: columns.c */
     uint32_t chains;              /* SPARSE */
     uint32_t slots[IR_MAX_CHAINS];/* SPARSE: weights stored for a row, by chain */
+    uint32_t pitch;               /* PANELS: elements from column to column; 0: a tile */
     uint32_t stored_cols;         /* PANELS: at least cols, so that several columns of few rows fill a vector */
     const SearchTable *search;    /* SEARCH */
     const Const *labels;          /* SEARCH: NULL: slots */

@@ -1,14 +1,14 @@
-/* leaf_batch.c — many walks down one tree, then leaf by leaf: a body of NAME_eval_batch for a network that is a tree and the code of its leaves.
+/* leaf_batch.c — many walks down one tree, then leaf by leaf: a body of NAME_eval_batch for a tree and the code of its leaves.
  *
  *      for each block of inputs:
  *        for each input:                     class[i], slot[i] = descend;  end[class[i]]++
  *        inputs are sorted by class:         order[…], end[c]                                    (counting)
  *        for each class c:                   for each of its inputs:  ask for the record of one ahead;  y = the code of c
  *
- * In: a network in which no input can be refused on the way, with one descend and one case of the class that it finds. Out: an LLVM function with
- * the signature of NAME_eval_batch. The one idea: alone, an input pays for a jump that nobody can predict, for code that was last
- * used a hundred inputs ago, and for a record that is far away. Together, the inputs of a class share the code and the jump, and a record is on its
- * way while others are evaluated. What an input's leaf computes is what it computes alone.
+ * In: a network in which no input can be refused on the way, with one descend and one case of the class that it finds. Out: an LLVM
+ * function with the signature of NAME_eval_batch. The one idea: alone, an input pays for a jump that nobody can predict, for code
+ * that was last used a hundred inputs ago, and for a record that is far away. Together, the inputs of a class share the code and
+ * the jump, and a record is on its way while others are evaluated. What an input's leaf computes is what it computes alone.
  */
 #include "gen.h"
 
