@@ -276,6 +276,8 @@ Shape be_layer_shape(Fn *f, const Op *op)
     Shape s = {.weights = be_layout_weights(&f->e->target, f->net, op, how), .walk = walk_of(how)};
     uint64_t offset;
     s.weights.packed = be_record_of(&f->plan->records, op, AFFINE_W, &offset) != NULL;
+    s.weights.packed = s.weights.packed || s.weights.pitch;
+    s.pitch = s.weights.pitch;
     s.sum = type_element(value_type(f->net, result));
     s.chains = type_is_float(s.sum) ? be_chains(op, AFFINE_order) : 1;
     s.relu = f->plan->fused_relu[result] != 0;

@@ -165,7 +165,7 @@ bool be_batch_shares(const Emitter *e, const Network *net, const Plan *plan)
 {
     if (plan->scratch || (e->jit && !e->options->share_always) || !is_straight(net))
         return false;
-    if (be_search_batches(net, plan))
+    if (be_search_batches(net, plan) || be_leaf_batches(&e->target, net, plan))
         return true;
     const bool *for_all = layers_for_all(e, net, plan->lowering);
     if (!for_all)
@@ -376,6 +376,9 @@ LLVMValueRef be_batch_body(Emitter *e, const Network *net, const Level *level, c
     Plan plan = be_batch_plan(e->arena, &e->target, net);
     if (be_search_batches(net, &plan))
         return be_search_batch(e, net, level, name);
+    Plan one = be_plan(e->arena, &e->target, net);
+    if (be_leaf_batches(&e->target, net, &one))
+        return be_leaf_batch(e, net, &one, level, name);
     const bool *for_all = layers_for_all(e, net, plan.lowering);
     Fn state = {.e = e, .b = e->b, .net = net, .m = net->module, .plan = &plan, .level = level}, *f = &state;
     f->inputs = inputs_new(e, net, &plan, for_all);

@@ -6,8 +6,9 @@
  *      W[rows, cols], tile 4:      tile 0: w00 w10 w20 w30 | w01 w11 w21 w31 | …      tile 1: w40 w50 …
  *
  * One column of a tile is a whole number of the widest level's vectors, so all levels share the bytes; rows are padded
- * with zeros, which never leave the padding. Few rows: several columns fill a vector (narrow.c). Memory: one constant is converted at a time, and the source's pages are
- * given back.
+ * with zeros, which never leave the padding. Slots of small stacks have columns without padding: results in the padding are anything
+ * then, and stay there, too. Few rows: several columns fill a vector (narrow.c). Memory: one constant is converted at a time, and the
+ * source's pages are given back.
  */
 #include "search.h"
 
@@ -35,6 +36,8 @@ uint32_t be_chains(const Op *op, uint32_t attr)
 
 enum { FAR = 4 << 20 };                           /* bytes of a matrix that does not stay in a core's own caches */
 
+enum { DENSE_CELLS = 64 * 64 };                   /* larger slots keep columns that are aligned */
+
 enum { FEW_ROWS = 16 };                           /* below it kernels write a single tile's rows alone, not its padding */
 
 /* Elements of the sum's type in the widest vector. */
@@ -50,6 +53,14 @@ static bool is_far(const Op *op, const Const *W, uint32_t rows, uint32_t lanes, 
     uint64_t matrix = const_bytes(W) / (W->kind == CONST_STACK && W->type.dim[0] ? W->type.dim[0] : 1);
     return be_chains(op, AFFINE_order) == 1 && rows > lanes && rows >= FEW_ROWS && matrix >= FAR && !op_operand(op, AFFINE_rows) &&
            (how == LOWER_dense || how == LOWER_list);
+}
+
+/* Slots of a stack that are read one at a time, from afar: columns follow one another without padding, and what vectors load beyond a
+ * column's rows is the next one's. Only after the last column there is as much padding as a vector reads. */
+static bool is_dense_slot(const Op *op, const Const *W, const Layout *l)
+{
+    return W->kind == CONST_STACK && op_operand(op, AFFINE_i) && !op_operand(op, AFFINE_rows) && l->n_tiles == 1 && l->cols > 1 &&
+           l->rows < l->tile && (uint64_t)l->tile * l->cols <= DENSE_CELLS;
 }
 
 Layout be_layout_weights(const Target *target, const Network *net, const Op *op, Lower how)
@@ -81,8 +92,11 @@ Layout be_layout_weights(const Target *target, const Network *net, const Op *op,
     } else {
         l.n_tiles = (uint32_t)(((uint64_t)l.rows + most - 1) / most);
         l.tile = round_up((l.rows + l.n_tiles - 1) / l.n_tiles, lanes);
+        l.pitch = is_dense_slot(op, W, &l) ? l.rows : 0;
     }
     l.slot_bytes = (uint64_t)l.n_tiles * l.tile * l.stored_cols * type_element_bytes(l.element);
+    if (l.pitch)
+        l.slot_bytes = ((uint64_t)(l.cols - 1) * l.pitch + l.tile) * type_element_bytes(l.element);
     l.bytes = l.slot_bytes * (W->kind == CONST_STACK ? W->type.dim[0] : 1);
     return l;
 }
@@ -136,7 +150,7 @@ Layout be_layout_tree(const Const *c, LayoutKind part)
 static bool layout_equal(const Layout *a, const Layout *b)
 {
     return a->kind == b->kind && type_equal(a->element, b->element) && a->rows == b->rows && a->cols == b->cols &&
-           a->tile == b->tile && a->n_tiles == b->n_tiles && a->stored_cols == b->stored_cols && a->chains == b->chains && a->long_tile == b->long_tile &&
+           a->tile == b->tile && a->n_tiles == b->n_tiles && a->stored_cols == b->stored_cols && a->chains == b->chains && a->long_tile == b->long_tile && a->pitch == b->pitch &&
            a->search == b->search && a->labels == b->labels && a->bytes == b->bytes;
 }
 
@@ -182,13 +196,14 @@ static void fill_extra_columns(const Layout *l, uint8_t *out)
 static void fill_panels(const Const *c, uint64_t slot, const Layout *l, uint8_t *out)
 {
     Matrix m = matrix_of(c, slot);
+    uint32_t pitch = l->pitch ? l->pitch : l->tile;
     for (uint32_t t = 0; t < l->n_tiles; t++)
         for (uint32_t block = 0; block < l->tile; block += 16) {
             uint32_t first = t * l->tile + block, end = block + 16 < l->tile ? first + 16 : t * l->tile + l->tile;
             if (end > l->rows)
                 end = l->rows;
             for (uint32_t k = 0; k < l->cols; k++) {
-                uint8_t *to = out + (((uint64_t)t * l->stored_cols + k) * l->tile + block) * m.size;
+                uint8_t *to = out + (((uint64_t)t * l->stored_cols + k) * pitch + block) * m.size;
                 for (uint32_t r = first; r < end; r++, to += m.size)
                     copy_element(to, m.at + r * m.row + k * m.col, m.size);
             }

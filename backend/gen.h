@@ -73,6 +73,7 @@ typedef struct Layout {
     bool long_tile;               /* PANELS: one tile of all rows, however many: columns.c */
     uint32_t chains;              /* SPARSE */
     uint32_t slots[IR_MAX_CHAINS];/* SPARSE: weights stored for a row, by chain */
+    uint32_t pitch;               /* PANELS: elements from column to column; 0: a tile */
     uint32_t stored_cols;         /* PANELS: at least cols, so that several columns of few rows fill a vector */
     const SearchTable *search;    /* SEARCH */
     const Const *labels;          /* SEARCH: NULL: slots */
@@ -286,6 +287,7 @@ typedef struct Fn {
     Place *place;                 /* by Value */
     LLVMValueRef *word;           /* by Value: the only word of a set of at most 64, when it is known as a value; NULL: in memory */
     struct Inputs *inputs;        /* of a block: batch.c; NULL: one input */
+    bool records_asked;           /* records of stacks are on their way before anybody reads them */
     bool failed;                  /* something was reported */
 } Fn;
 
@@ -422,6 +424,8 @@ Lowering *be_lowerings(Arena *arena, const Network *net);
 uint64_t be_workspace_bytes(const Plan *plan, const Network *net, const Op *op);
 uint64_t be_list_bytes(uint32_t cols, uint32_t chains);
 void be_region(Fn *f, const Op *op);                  /* region.c */
+/* Region r of a case, as if it had been chosen. */
+void be_case_alone(Fn *f, const Op *op, uint32_t r);
 void be_terminator(Fn *f, const Op *op);
 
 /* The sum of one column: acc + w * x, in two roundings or one. */
@@ -444,6 +448,9 @@ uint32_t be_chains(const Op *op, uint32_t attr);
 
 /* Whether NAME_eval_batch has bodies of its own: weights are shared by many inputs, and that is faster. */
 bool be_batch_shares(const Emitter *e, const Network *net, const Plan *plan);
+/* leaf_batch.c: for a tree and the code of its leaves, which are sorted by class. */
+bool be_leaf_batches(const Target *target, const Network *net, const Plan *plan);
+LLVMValueRef be_leaf_batch(Emitter *e, const Network *net, const Plan *plan, const Level *level, const char *name);
 LLVMTypeRef be_batch_signature(Emitter *e, const Network *net, const Plan *plan);
 LLVMValueRef be_batch_body(Emitter *e, const Network *net, const Level *level, const char *name);
 /* A loop over the inputs of the block: f->frame, f->in and f->out are those of one, and what its stretch takes from others is there. */

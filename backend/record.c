@@ -190,7 +190,7 @@ LLVMValueRef be_slot(Fn *f, const Op *op, int which, const Layout *own, Value in
     LLVMValueRef slot = be_at(f, base, LLVMBuildMul(f->b, i, be_size(f->e, layout.slot_bytes), ""));
     if (!r)
         return slot;
-    if (r->first == op && which == r->first_which)
+    if (!f->records_asked && r->first == op && which == r->first_which)
         prefetch(f, r, slot);
     return be_at_const(f, slot, offset);
 }

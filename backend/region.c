@@ -99,6 +99,16 @@ static void emit_case(Fn *f, const Op *op)
     load_results(f, op, slot);
 }
 
+void be_case_alone(Fn *f, const Op *op, uint32_t r)
+{
+    LLVMValueRef *slot = scalar_slots(f, op);
+    LLVMBasicBlockRef join = be_new_block(f, "join");
+    branch(f, op, op->region[r], slot, join);
+    LLVMMoveBasicBlockAfter(join, LLVMGetLastBasicBlock(f->fn));
+    LLVMPositionBuilderAtEnd(f->b, join);
+    load_results(f, op, slot);
+}
+
 /* ---- loops ---- */
 
 typedef struct LoopState { const Op *op; LLVMValueRef *slot; Type list; LLVMValueRef list_at; } LoopState;

@@ -2,7 +2,8 @@
  *
  *   keys       f32 and f64, one to five free inputs; inputs at random in the box, on cuts and beside them, outside, infinite, NaN
  *   leaves     constants, one affine map, stages of relus on a growing basis, winners with labels; one class or several, one slot or many
- *   bodies     plain (they begin at a cell of a grid) and counted (at the root), as written and as the passes leave them, on every level
+ *   bodies     plain (they begin at a cell of a grid) and counted (at the root), as written and as the passes leave them, on every level; batches
+ *              of no, one, few and many inputs, which are sorted by class, forwards, backwards and with gaps
  *
  * The networks are written as text: what they look like is part of the test. A failure prints the seed.
  */
@@ -215,9 +216,35 @@ static bool same(const Form *f, const void *a, const void *b)
     return true;
 }
 
+/* n inputs with gaps between them and between their outputs, which nobody writes; back: from the last to the first. */
+static bool batch_agrees(Made *made, const Form *f, Jit *jit, size_t n, bool back)
+{
+    enum { IN = MOST_KEYS + 3, OUT = 5 };
+    size_t size = f->wide ? 8 : 4;
+    char *x = calloc(n + 1, IN * 8), *y = calloc(n + 1, OUT * 8), *expected = calloc(n + 1, OUT * 8);
+    ptrdiff_t strides[2] = {back ? -IN : IN, back ? -OUT : OUT};
+    size_t first = back && n > 0 ? n - 1 : 0;
+    int status = 12345;
+    bool fine = true;
+    for (size_t i = 0; i < n; i++) {
+        choose_input(made, f, (uint32_t)i, x + i * IN * size);
+        fine = fine && be_jit_run(jit, (const void *[]){x + i * IN * size}, (void *[]){expected + i * OUT * size}, NULL) == 0;
+    }
+    bool batches = be_jit_batch(jit, n, (const void *[]){x + first * IN * size}, (void *[]){y + first * OUT * size}, strides, &status);
+    fine = fine && (!batches || status == 0) && (batches || f->n_classes == 1);
+    for (size_t i = 0; i < n && batches; i++) {
+        fine = fine && same(f, expected + i * OUT * size, y + i * OUT * size);
+        fine = fine && memcmp(expected + (i * OUT + 2) * size, y + (i * OUT + 2) * size, (OUT - 2) * size) == 0;
+    }
+    free(x);
+    free(y);
+    free(expected);
+    return fine;
+}
+
 static bool agree(Made *made, const Form *f, int level)
 {
-    TargetOptions options = {.pic = true};
+    TargetOptions options = {.pic = true, .share_always = true};
     Interp *interp = interp_new(made->arena, made->net);
     Jit *jit = be_jit(made->arena, made->net, &options, level);
     if (!jit)
@@ -237,6 +264,11 @@ static bool agree(Made *made, const Form *f, int level)
         if (memcmp(&tallies, &counts, sizeof counts) != 0)
             return false;
     }
+    static const size_t sizes[] = {0, 1, 17, 1000, 1100};
+    for (uint32_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+        for (int back = 0; back < 2; back++)
+            if (!batch_agrees(made, f, jit, sizes[k], back))
+                return false;
     return true;
 }
 
