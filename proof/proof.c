@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { PART_LEAVES = 64, MOST_CUTS = 63, DEEPEST_CUT = 12, ROUND = 16 };
+enum { PART_LEAVES = 64, MOST_CUTS = 1023, DEEPEST_CUT = 40, ROUND = 16 };
 
 /* One thread's work. */
 typedef struct Job {

@@ -101,6 +101,9 @@ check "a leaf that overflows on the way is not proven, however right it is in re
 check "leaves behind a clamp are proven, too" \
     'cp '"$tree"'/examples/closed_loop/controller.* . && cnetc verify controller.cnet --numerics=real --leaves=32 --outside=clamp --samples=20 >out &&
      { grep -q "^32 of 32 leaves proven" out || grep -q "built without GMP" out; }'
+check "leaves that join many parts are proven by halving them often" \
+    'cp '"$tree"'/tests/run/joined.cnet . && cnetc verify joined.cnet --numerics=real --result=argmin --leaves=1024 --outside=promise --samples=20 >out &&
+     { grep -Eq "^([0-9]+) of \1 leaves proven" out || grep -q "built without GMP" out; }'
 check "of a tree --ops shows an input that costs as much as the bound, or nearly" \
     'cp '"$tree"'/tests/run/hat*.cnir . && echo 1 >x.csv && cnetc run hat_leaves.cnir --input=x.csv --ops | grep -q "^worst found .*: the bound is reached" &&
      cnetc run hat_leaves.cnir --input=x.csv --ops=json >ops && python3 -c "import json; d = json.load(open(\"ops\")); assert d[\"worst_found\"][\"total\"] <= d[\"bound_ops\"][\"total\"] and len(d[\"worst_input\"]) == 1"'
