@@ -242,8 +242,8 @@ static void report(const Plan *p, const Emitted *emitted)
               emitted->certified, emitted->source);
     if (p->limits.worst && worst > worst_wanted(p))
         diag_remark(p->ctx->diags, p->net->span, p->ctx->name,
-                    "the worst case of `%s` is %llu operations in a tree of %u leaves, the least that was reached", p->net->name,
-                    (unsigned long long)worst, p->split.n_leaves);
+                    "the worst case of `%s` is about %llu operations in a tree of %u leaves, the best found; more leaves (--leaves=N) may reach less",
+                    p->net->name, (unsigned long long)worst, p->split.n_leaves);
 }
 
 static void plan_start(Plan *p)
@@ -255,6 +255,9 @@ static void plan_start(Plan *p)
         nonzeros += p->chain.layer[l].nonzeros;
     if (p->ctx->profile)
         p->samples = samples_of(p->ctx, &p->chain);
+    if (p->ctx->profile && p->samples.n == 0)
+        diag_remark(p->ctx->diags, p->net->span, p->ctx->name, "no row of the profile lies in the box of `%s`: its parts are as likely as they are large",
+                    p->net->name);
     uint64_t n = POINTS_WORK / nonzeros;
     p->points = p->samples.n ? p->samples
               : points_in_box(p->ctx->arena, &p->chain, n > POINTS ? POINTS : n < LEAST_POINTS ? LEAST_POINTS : (uint32_t)n);
