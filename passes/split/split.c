@@ -305,12 +305,12 @@ bool pass_split(Network *net, PassContext *ctx)
         pass_note(ctx, "the guard stands already");
         return false;
     }
-    if (!chain_of(ctx->arena, net, &p.chain, &why))
-        return explain(&p, why);
-    if (p.chain.n_inputs == 1) {
+    if (net->n_inputs == 1 && type_count(net->input[0].type) == 1) {
         pass_note(ctx, "%s: a function of one number, which is for `piecewise`", net->name);
         return false;
     }
+    if (!chain_of(ctx->arena, net, &p.chain, &why))
+        return explain(&p, why);
     bool planned = make_plan(&p);
     if (ctx->progress)
         ctx->progress(ctx->progress_context, NULL, 0, 0);
