@@ -329,11 +329,24 @@ LLVMTypeRef be_batch_signature(Emitter *e, const Network *net, const Plan *plan)
     return LLVMFunctionType(e->i32, params, n, 0);
 }
 
+void be_batch_ports(Fn *f, LLVMValueRef **port, LLVMValueRef **stride)
+{
+    uint32_t inputs = f->net->n_inputs, ports = inputs + f->net->n_outputs;
+    *port = NEW_ARRAY(f->e->arena, ports + 1, LLVMValueRef);
+    *stride = NEW_ARRAY(f->e->arena, ports + 1, LLVMValueRef);
+    f->in = NEW_ARRAY(f->e->arena, inputs + 1, LLVMValueRef);
+    f->out = NEW_ARRAY(f->e->arena, f->net->n_outputs + 1, LLVMValueRef);
+    for (uint32_t i = 0; i < ports; i++) {
+        Type t = i < inputs ? f->net->input[i].type : f->net->output[i - inputs].type;
+        (*port)[i] = LLVMGetParam(f->fn, 1 + 2 * i);
+        (*stride)[i] = LLVMBuildMul(f->b, LLVMGetParam(f->fn, 2 + 2 * i), be_size(f->e, type_element_bytes(t)), "");
+    }
+}
+
 static void prologue(Fn *f)
 {
     struct Inputs *in = f->inputs;
     Emitter *e = f->e;
-    uint32_t inputs = f->net->n_inputs, ports = inputs + f->net->n_outputs;
     LLVMPositionBuilderAtEnd(f->b, f->entry);
     in->frames = LLVMBuildAlloca(f->b, LLVMArrayType2(e->i8, in->frame_bytes * in->most), "frames");
     LLVMSetAlignment(in->frames, e->target.align);
@@ -342,15 +355,7 @@ static void prologue(Fn *f)
     f->status = LLVMBuildAlloca(f->b, e->i32, "status");
     in->worst = LLVMBuildAlloca(f->b, e->i32, "worst");
     LLVMBuildStore(f->b, LLVMConstInt(e->i32, 0, 0), in->worst);
-    in->port = NEW_ARRAY(e->arena, ports + 1, LLVMValueRef);
-    in->stride = NEW_ARRAY(e->arena, ports + 1, LLVMValueRef);
-    f->in = NEW_ARRAY(e->arena, inputs + 1, LLVMValueRef);
-    f->out = NEW_ARRAY(e->arena, f->net->n_outputs + 1, LLVMValueRef);
-    for (uint32_t i = 0; i < ports; i++) {
-        Type t = i < inputs ? f->net->input[i].type : f->net->output[i - inputs].type;
-        in->port[i] = LLVMGetParam(f->fn, 1 + 2 * i);
-        in->stride[i] = LLVMBuildMul(f->b, LLVMGetParam(f->fn, 2 + 2 * i), be_size(e, type_element_bytes(t)), "");
-    }
+    be_batch_ports(f, &in->port, &in->stride);
     LLVMBasicBlockRef start = be_new_block(f, "start");
     LLVMBuildBr(f->b, start);
     LLVMPositionBuilderAtEnd(f->b, start);

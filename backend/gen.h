@@ -452,6 +452,8 @@ bool be_batch_shares(const Emitter *e, const Network *net, const Plan *plan);
 bool be_leaf_batches(const Target *target, const Network *net, const Plan *plan);
 LLVMValueRef be_leaf_batch(Emitter *e, const Network *net, const Plan *plan, const Level *level, const char *name);
 LLVMTypeRef be_batch_signature(Emitter *e, const Network *net, const Plan *plan);
+/* Of a body with that signature: its inputs' and outputs' addresses and, in bytes, their strides; makes room for f->in and f->out. */
+void be_batch_ports(Fn *f, LLVMValueRef **port, LLVMValueRef **stride);
 LLVMValueRef be_batch_body(Emitter *e, const Network *net, const Level *level, const char *name);
 /* A loop over the inputs of the block: f->frame, f->in and f->out are those of one, and what its stretch takes from others is there. */
 DynLoop be_inputs(Fn *f);

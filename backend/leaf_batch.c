@@ -255,7 +255,6 @@ static LLVMValueRef array(Fn *f, uint32_t n, const char *name)
 static void prologue(Fn *f, Leaves *l)
 {
     Emitter *e = f->e;
-    uint32_t inputs = f->net->n_inputs, ports = inputs + f->net->n_outputs;
     LLVMPositionBuilderAtEnd(f->b, f->entry);
     if (f->plan->frame_bytes > 0) {
         f->frame = LLVMBuildAlloca(f->b, LLVMArrayType2(e->i8, f->plan->frame_bytes), "frame");
@@ -269,15 +268,7 @@ static void prologue(Fn *f, Leaves *l)
     l->slot = array(f, l->most, "slot");
     l->order = array(f, l->most, "order");
     l->end = array(f, l->choice->n_regions, "end");
-    l->port = NEW_ARRAY(e->arena, ports + 1, LLVMValueRef);
-    l->stride = NEW_ARRAY(e->arena, ports + 1, LLVMValueRef);
-    f->in = NEW_ARRAY(e->arena, inputs + 1, LLVMValueRef);
-    f->out = NEW_ARRAY(e->arena, f->net->n_outputs + 1, LLVMValueRef);
-    for (uint32_t i = 0; i < ports; i++) {
-        Type t = i < inputs ? f->net->input[i].type : f->net->output[i - inputs].type;
-        l->port[i] = LLVMGetParam(f->fn, 1 + 2 * i);
-        l->stride[i] = LLVMBuildMul(f->b, LLVMGetParam(f->fn, 2 + 2 * i), be_size(e, type_element_bytes(t)), "");
-    }
+    be_batch_ports(f, &l->port, &l->stride);
     LLVMBasicBlockRef start = be_new_block(f, "start");
     LLVMBuildBr(f->b, start);
     LLVMPositionBuilderAtEnd(f->b, start);
